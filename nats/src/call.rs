@@ -1,0 +1,131 @@
+//! Typed requests with a deadline.
+
+use std::time::Duration;
+
+use async_nats::{Message, RequestErrorKind, service};
+use bytes::Bytes;
+use protocol::{Code, Failure, RequestId, backbone::Command};
+use tokio::time::Instant;
+
+use crate::{
+    Backbone,
+    backbone::STEP,
+    table::{self, Request},
+    unix_ms,
+};
+
+/// How long a call waits in all, unless told otherwise: players are told to retry within 2 s.
+pub const DEADLINE: Duration = Duration::from_millis(1500);
+
+impl Backbone {
+    /// Asks, and waits for the answer until [`DEADLINE`].
+    ///
+    /// # Errors
+    /// What the answerer said, or `unavailable` when nobody serves it or NATS is away, or
+    /// `deadline_passed` when no answer came: it may have been done nevertheless.
+    pub async fn call<R: Request>(&self, to: &R::To, body: R) -> Result<R::Reply, Failure> {
+        self.call_within(to, body, DEADLINE).await
+    }
+
+    /// Asks, and waits for the answer for `patience` in all.
+    ///
+    /// # Errors
+    /// As [`Backbone::call`].
+    pub async fn call_within<R: Request>(
+        &self,
+        to: &R::To,
+        body: R,
+        patience: Duration,
+    ) -> Result<R::Reply, Failure> {
+        let subject = table::request::<R>(&self.realm, to);
+        let payload = envelope(body, patience)?;
+        let message = self.ask(&subject, payload, patience).await?;
+        read_answer(&subject, &message)
+    }
+
+    /// Asks up to `tries` times within `patience` each, with one request id: an answerer that did
+    /// the work and whose answer was lost gives its first answer again.
+    ///
+    /// # Errors
+    /// As [`Backbone::call`]; only silence and absence are tried again, never a refusal.
+    pub async fn call_again<R: Request>(
+        &self,
+        to: &R::To,
+        body: R,
+        patience: Duration,
+        tries: u32,
+    ) -> Result<R::Reply, Failure> {
+        let subject = table::request::<R>(&self.realm, to);
+        let payload = envelope(body, patience * tries)?;
+        let mut tried = 1;
+        loop {
+            let turn = Instant::now() + patience;
+            match self.ask(&subject, payload.clone(), patience).await {
+                Ok(message) => return read_answer(&subject, &message),
+                Err(failure) if tried >= tries => return Err(failure),
+                // Absence is known at once: wait for this turn's end before the next try.
+                Err(_) => tokio::time::sleep_until(turn).await,
+            }
+            tried += 1;
+        }
+    }
+
+    async fn ask(
+        &self,
+        subject: &str,
+        payload: Bytes,
+        patience: Duration,
+    ) -> Result<Message, Failure> {
+        if !*self.connected().borrow() {
+            return Err(self.unavailable("not connected").into());
+        }
+        let request =
+            async_nats::Request::new().payload(payload).timeout(Some(patience.min(STEP * 30)));
+        // The library's own time-out starts once the request is queued; this one holds for both.
+        let sent = self.client.send_request(subject.to_owned(), request);
+        match tokio::time::timeout(patience, sent).await {
+            Ok(Ok(message)) => Ok(message),
+            Ok(Err(error)) => Err(match error.kind() {
+                RequestErrorKind::NoResponders => Failure::new(
+                    Code::Unavailable,
+                    format!("nobody serves {subject} now; try again shortly"),
+                ),
+                RequestErrorKind::TimedOut => unanswered(subject, patience),
+                _ => self.unavailable(error.to_string()).into(),
+            }),
+            Err(_) => Err(unanswered(subject, patience)),
+        }
+    }
+}
+
+fn envelope<R: Request>(body: R, patience: Duration) -> Result<Bytes, Failure> {
+    let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+    let command = Command {
+        request_id: Some(RequestId::new()),
+        deadline_ms: Some(unix_ms().saturating_add(patience_ms)),
+        body,
+    };
+    serde_json::to_vec(&command).map(Bytes::from).map_err(|error| {
+        Failure::new(Code::Internal, format!("a request cannot be written: {error}"))
+    })
+}
+
+fn unanswered(subject: &str, patience: Duration) -> Failure {
+    let message = format!("no answer on {subject} within {} ms; try again", patience.as_millis());
+    Failure::new(Code::DeadlinePassed, message)
+}
+
+fn read_answer<T: serde::de::DeserializeOwned>(
+    subject: &str,
+    message: &Message,
+) -> Result<T, Failure> {
+    let error =
+        message.headers.as_ref().and_then(|headers| headers.get(service::NATS_SERVICE_ERROR));
+    if let Some(text) = error {
+        let text = text.as_str();
+        return Err(Failure::parse(text).unwrap_or_else(|| Failure::new(Code::Internal, text)));
+    }
+    serde_json::from_slice(&message.payload).map_err(|error| {
+        Failure::new(Code::Malformed, format!("the answer on {subject} cannot be read: {error}"))
+    })
+}

@@ -1,0 +1,157 @@
+//! Client and Map Server. The first message is [`Arrival`]; once [`PlayMessage::Entered`] came,
+//! the client sends [`PlayInput`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AccessToken, AccountId, Channel, CharacterId, ConnectionInfo, ConnectionKey, EntityId, Failure,
+    MapName, Position, Ticket,
+};
+
+/// What an arriving client may say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Arrival {
+    /// Take the seat that is kept. Answered by [`PlayMessage::Entered`] or [`PlayMessage::Goodbye`].
+    Enter {
+        /// Who.
+        account: AccountId,
+        /// Proof of who.
+        access_token: AccessToken,
+        /// As whom.
+        character: CharacterId,
+        /// Which life of which server is meant.
+        connection_key: ConnectionKey,
+        /// Which seat; good once.
+        ticket: Ticket,
+    },
+}
+
+/// What a player may say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PlayInput {
+    /// Walk there in a straight line. The server moves the character, at its own speed.
+    Walk {
+        /// Where to; the nearest point of the map where it lies outside.
+        to: Position,
+    },
+    /// Say something to everybody on the map.
+    Say {
+        /// See [`crate::names::TEXT_RULE`].
+        text: String,
+    },
+    /// Ask for a [`PlayMessage::Pong`].
+    Ping {
+        /// Repeated in the answer.
+        nonce: u32,
+    },
+    /// Save and leave. Answered by [`PlayMessage::Goodbye`].
+    Leave,
+}
+
+/// What a Map Server says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum PlayMessage {
+    /// You are on the map.
+    Entered {
+        /// The map.
+        map: MapName,
+        /// Its channel.
+        channel: Channel,
+        /// Your own entity.
+        you: EntityId,
+        /// Where you stand.
+        position: Position,
+        /// Size of the map in tiles: width, then height.
+        size: (f32, f32),
+        /// Where one can leave to other maps.
+        portals: Vec<Portal>,
+        /// Everybody else in sight.
+        others: Vec<Sight>,
+    },
+    /// Somebody came into sight.
+    Appeared {
+        /// Whom you see.
+        sight: Sight,
+    },
+    /// Entities have moved, you among them.
+    Moved {
+        /// Where to.
+        moves: Vec<Move>,
+    },
+    /// Somebody went out of sight.
+    Vanished {
+        /// Who.
+        entity: EntityId,
+    },
+    /// Somebody spoke.
+    Said {
+        /// Who.
+        entity: EntityId,
+        /// By name.
+        name: String,
+        /// What.
+        text: String,
+    },
+    /// A seat is kept on another Map Server: leave here and go there.
+    WarpTo {
+        /// Where.
+        connection: ConnectionInfo,
+    },
+    /// The warp did not happen; play on.
+    WarpRefused {
+        /// The map that was meant.
+        map: MapName,
+        /// Why, and what to do.
+        failure: Failure,
+    },
+    /// An input could not be taken; play on.
+    Refused {
+        /// Why, and what to do.
+        failure: Failure,
+    },
+    /// The answer to a ping.
+    Pong {
+        /// As it came.
+        nonce: u32,
+    },
+    /// The last word before the server closes the connection.
+    Goodbye {
+        /// Why; `None` after [`PlayInput::Leave`].
+        failure: Option<Failure>,
+    },
+}
+
+/// Somebody in sight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Sight {
+    /// Who, for this life of this server.
+    pub entity: EntityId,
+    /// By name.
+    pub name: String,
+    /// Where.
+    pub position: Position,
+}
+
+/// A movement.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Move {
+    /// Who.
+    pub entity: EntityId,
+    /// Where it is now.
+    pub position: Position,
+}
+
+/// A way to another map.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Portal {
+    /// Its middle.
+    pub at: Position,
+    /// Within how many tiles of the middle it takes a player along.
+    pub radius: f32,
+    /// The map behind it.
+    pub to: MapName,
+}
