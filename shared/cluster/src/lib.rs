@@ -1,0 +1,26 @@
+//! The Cluster's mind: who lives, who is told, and who starts what. Event in, effects out; no I/O
+//! and no clock, so the same machine runs in Central and under a seeded simulation.
+//!
+//! # Layout
+//! - [`machine`]: [`Cluster::handle`], the one way in, and what comes out.
+//! - [`registry`]: Map Servers: registration, beats, silence, view numbers.
+//! - [`fleet`]: Map Spawn Servers and the spawns under way.
+//! - [`placement`]: which Map Server for a character, which spawner for a map.
+
+pub mod fleet;
+pub mod machine;
+pub mod placement;
+pub mod registry;
+
+use std::time::Duration;
+
+pub use machine::{Answer, Asked, Caller, Cluster, Effect, Event, Job, News};
+
+/// How often servers beat.
+pub const BEAT: Duration = Duration::from_secs(1);
+/// Silent for this long, a server gets no new work: two beats are missing.
+pub const SUSPECT: Duration = Duration::from_millis(2200);
+/// Silent for this long, a server is removed: three beats are missing.
+pub const REMOVED: Duration = Duration::from_millis(3200);
+/// How often the machine wants a [`Event::Tick`].
+pub const TICK: Duration = Duration::from_millis(200);

@@ -1,0 +1,229 @@
+//! The one way in, [`Cluster::handle`], and what comes out.
+
+use std::time::Duration;
+
+use protocol::{
+    Code, Failure, Incarnation, ServerId, SpawnerId,
+    backbone::{
+        events::{MapChanged, MapDown, MapUp, SpawnerDown, SpawnerUp},
+        maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer, Peers, Route, Routed},
+        spawners::{
+            LeaveSpawner, MapSpawned, SpawnMap, Spawner, SpawnerBeat, SpawnerRegistered,
+            StartChild, StopMap,
+        },
+    },
+};
+
+use crate::{fleet::Fleet, placement, registry::Registry};
+
+/// Who waits for an answer, numbered by the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Caller(pub u64);
+
+/// A command on its way to a spawner, numbered by the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Job(pub u64);
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Somebody asks and waits.
+    Asked(Caller, Asked),
+    /// A spawner answered [`Effect::Start`].
+    Started(Job, Result<MapSpawned, Failure>),
+    /// A spawner answered [`Effect::Stop`].
+    Stopped(Caller, Result<(), Failure>),
+    /// Time has passed; wanted every [`crate::TICK`].
+    Tick,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// A Map Server wants to be known. [`Answer::MapRegistered`].
+    RegisterMap(MapServer),
+    /// A Map Server lives. [`Answer::BeatHeard`].
+    MapBeat(MapBeat),
+    /// A Map Server is gone. [`Answer::Done`].
+    LeaveMap(LeaveMap),
+    /// A spawner wants to be known. [`Answer::SpawnerRegistered`].
+    RegisterSpawner(Spawner),
+    /// A spawner lives. [`Answer::BeatHeard`].
+    SpawnerBeat(SpawnerBeat),
+    /// A spawner is gone. [`Answer::Done`].
+    LeaveSpawner(LeaveSpawner),
+    /// The full list. [`Answer::Peers`].
+    Peers,
+    /// A Map Server for a character. [`Answer::Routed`].
+    Route(Route),
+    /// A new Map Server; answered at the given time since start at the latest.
+    /// [`Answer::MapSpawned`].
+    Spawn(SpawnMap, Duration),
+    /// The end of a Map Server. [`Answer::Done`].
+    Stop(StopMap),
+}
+
+/// What to do about it, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Answer somebody who asked.
+    Answer(Caller, Result<Answer, Failure>),
+    /// Tell everybody.
+    Tell(News),
+    /// Have a spawner start a Map Server, and report [`Event::Started`].
+    Start(Job, SpawnerId, StartChild),
+    /// Have a spawner stop a Map Server, and report [`Event::Stopped`].
+    Stop(Caller, SpawnerId, ServerId),
+}
+
+/// The answer to what was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A Map Server is known.
+    MapRegistered(MapRegistered),
+    /// A beat was heard.
+    BeatHeard(BeatHeard),
+    /// A spawner is known.
+    SpawnerRegistered(SpawnerRegistered),
+    /// The full list.
+    Peers(Peers),
+    /// A Map Server for a character.
+    Routed(Routed),
+    /// A Map Server was started.
+    MapSpawned(MapSpawned),
+    /// Nothing more to say.
+    Done,
+}
+
+/// What everybody is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// A Map Server is up.
+    MapUp(MapUp),
+    /// A Map Server's population changed.
+    MapChanged(MapChanged),
+    /// A Map Server is gone.
+    MapDown(MapDown),
+    /// A spawner is up.
+    SpawnerUp(SpawnerUp),
+    /// A spawner is gone.
+    SpawnerDown(SpawnerDown),
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Cluster {
+    registry: Registry,
+    fleet: Fleet,
+}
+
+impl Cluster {
+    /// An empty Cluster.
+    pub fn new(life: Incarnation) -> Self {
+        Self { registry: Registry::new(life), fleet: Fleet::default() }
+    }
+
+    /// The Map Servers that live.
+    pub fn maps(&self) -> impl Iterator<Item = &MapServer> {
+        self.registry.maps()
+    }
+
+    /// Takes what happened at `now`, a time since start that never goes back, and returns what to
+    /// do about it.
+    pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Effect> {
+        let mut out = Vec::new();
+        match event {
+            Event::Asked(caller, asked) => self.asked(caller, asked, now, &mut out),
+            Event::Started(job, result) => self.fleet.started(job, result, &mut out),
+            Event::Stopped(caller, result) => {
+                out.push(Effect::Answer(caller, result.map(|()| Answer::Done)));
+            }
+            Event::Tick => {
+                self.registry.remove_silent(now, &mut out);
+                self.fleet.remove_silent(now, &mut out);
+            }
+        }
+        out
+    }
+
+    fn asked(&mut self, caller: Caller, asked: Asked, now: Duration, out: &mut Vec<Effect>) {
+        let answer = match asked {
+            Asked::RegisterMap(server) => {
+                self.registry.register(server, now, out).map(Answer::MapRegistered)
+            }
+            Asked::MapBeat(beat) => Ok(Answer::BeatHeard(self.registry.beat(&beat, now, out))),
+            Asked::LeaveMap(leave) => {
+                self.registry.leave(&leave, out);
+                Ok(Answer::Done)
+            }
+            Asked::RegisterSpawner(spawner) => self.fleet.register(spawner, now, out).map(|()| {
+                Answer::SpawnerRegistered(SpawnerRegistered { view: self.registry.view() })
+            }),
+            Asked::SpawnerBeat(beat) => {
+                let known = self.fleet.beat(&beat, now);
+                Ok(Answer::BeatHeard(BeatHeard { known, view: self.registry.view() }))
+            }
+            Asked::LeaveSpawner(leave) => {
+                self.fleet.leave(&leave, out);
+                Ok(Answer::Done)
+            }
+            Asked::Peers => Ok(Answer::Peers(Peers {
+                view: self.registry.view(),
+                maps: self.registry.maps().cloned().collect(),
+                spawners: self.fleet.spawners().cloned().collect(),
+            })),
+            Asked::Route(route) => placement::route(&self.registry, &self.fleet, &route, now)
+                .map(|server| Answer::Routed(Routed { server })),
+            Asked::Spawn(spawn, until) => match self.spawn(caller, spawn, now, until, out) {
+                Ok(()) => return,
+                Err(failure) => Err(failure),
+            },
+            Asked::Stop(stop) => match self.stop(caller, &stop, out) {
+                Ok(()) => return,
+                Err(failure) => Err(failure),
+            },
+        };
+        out.push(Effect::Answer(caller, answer));
+    }
+
+    fn spawn(
+        &mut self,
+        caller: Caller,
+        spawn: SpawnMap,
+        now: Duration,
+        until: Duration,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Failure> {
+        let spawner = placement::spawner(&self.fleet, &spawn.map, now)?;
+        let channel = match spawn.channel {
+            Some(channel) if self.is_taken(&spawn.map, channel) => {
+                let message =
+                    format!("{} channel {channel} lives already or is being started", spawn.map);
+                return Err(Failure::new(Code::IdInUse, message));
+            }
+            Some(channel) => channel,
+            None => placement::next_channel(|channel| self.is_taken(&spawn.map, channel)),
+        };
+        let start = StartChild { map: spawn.map, channel: Some(channel) };
+        self.fleet.start(caller, spawner, start, until, out);
+        Ok(())
+    }
+
+    fn is_taken(&self, map: &protocol::MapName, channel: protocol::Channel) -> bool {
+        self.registry.is_taken(map, channel) || self.fleet.is_starting(map, channel)
+    }
+
+    fn stop(&self, caller: Caller, stop: &StopMap, out: &mut Vec<Effect>) -> Result<(), Failure> {
+        let server = self.registry.get(&stop.server).ok_or_else(|| {
+            let message =
+                format!("no Map Server {} is known; `cluster.peers` lists them", stop.server);
+            Failure::new(Code::ServerUnknown, message)
+        })?;
+        let spawner = server.spawner.clone().ok_or_else(|| {
+            let message = format!("{} was started by hand: end its process instead", stop.server);
+            Failure::new(Code::NoSpawner, message)
+        })?;
+        out.push(Effect::Stop(caller, spawner, stop.server.clone()));
+        Ok(())
+    }
+}

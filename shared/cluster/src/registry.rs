@@ -1,0 +1,186 @@
+//! Map Servers: registration, beats, silence, view numbers.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use protocol::{
+    Channel, Code, Failure, Incarnation, MapName, ServerId,
+    backbone::{
+        Life, View,
+        events::{MapChanged, MapDown, MapUp},
+        maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer},
+    },
+};
+
+use crate::{
+    REMOVED, SUSPECT,
+    machine::{Effect, News},
+    placement,
+};
+
+/// Lives remembered as over, so that a late message of one is known for what it is.
+const OVER_REMEMBERED: usize = 1024;
+
+#[derive(Debug)]
+struct Known {
+    server: MapServer,
+    heard: Duration,
+}
+
+/// Every Map Server that lives, and the number of the view.
+#[derive(Debug)]
+pub struct Registry {
+    view: View,
+    known: BTreeMap<ServerId, Known>,
+    over: VecDeque<Life>,
+}
+
+impl Registry {
+    /// An empty registry of this life of the Cluster.
+    pub fn new(life: Incarnation) -> Self {
+        let view = View { cluster: life, sequence: 0 };
+        Self { view, known: BTreeMap::new(), over: VecDeque::new() }
+    }
+
+    /// The number of the present state.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// Every Map Server, by id.
+    pub fn maps(&self) -> impl Iterator<Item = &MapServer> {
+        self.known.values().map(|known| &known.server)
+    }
+
+    /// Every Map Server whose beats come in time, by id.
+    pub fn healthy(&self, now: Duration) -> impl Iterator<Item = &MapServer> {
+        let fresh = move |known: &&Known| now.saturating_sub(known.heard) < SUSPECT;
+        self.known.values().filter(fresh).map(|known| &known.server)
+    }
+
+    /// One of them.
+    pub fn get(&self, server: &ServerId) -> Option<&MapServer> {
+        self.known.get(server).map(|known| &known.server)
+    }
+
+    /// Whether a channel of a map is some server's.
+    pub fn is_taken(&self, map: &MapName, channel: Channel) -> bool {
+        self.maps().any(|server| server.map == *map && server.channel == channel)
+    }
+
+    /// Takes in a Map Server, or the same one again. It gets the channel that it would like, or
+    /// the next that is free.
+    ///
+    /// # Errors
+    /// [`Code::IdInUse`] while another life of that id beats, [`Code::Fenced`] for a life that is
+    /// known to be over.
+    pub fn register(
+        &mut self,
+        mut server: MapServer,
+        now: Duration,
+        out: &mut Vec<Effect>,
+    ) -> Result<MapRegistered, Failure> {
+        if self.over.contains(&server.life()) {
+            let message = format!("{} was reported to have ended; it stays out", server.life());
+            return Err(Failure::new(Code::Fenced, message));
+        }
+        self.make_way(&server, now, out)?;
+        let before = self.known.remove(&server.server).map(|known| known.server);
+        if self.is_taken(&server.map, server.channel) {
+            server.channel = placement::next_channel(|channel| self.is_taken(&server.map, channel));
+        }
+        let peers = self.maps().cloned().collect();
+        if before.as_ref() != Some(&server) {
+            let view = self.advance();
+            out.push(Effect::Tell(News::MapUp(MapUp { view, server: server.clone() })));
+        }
+        let channel = server.channel;
+        self.known.insert(server.server.clone(), Known { server, heard: now });
+        Ok(MapRegistered { view: self.view, channel, peers })
+    }
+
+    /// Removes an earlier life of the same id, if it is certainly over or has been silent.
+    fn make_way(
+        &mut self,
+        newcomer: &MapServer,
+        now: Duration,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Failure> {
+        let Some(known) = self.known.get(&newcomer.server) else { return Ok(()) };
+        let present = &known.server;
+        if present.incarnation == newcomer.incarnation {
+            return Ok(());
+        }
+        // Two processes cannot have bound the same port: the one that was there is gone.
+        let same_port = present.address == newcomer.address && present.port == newcomer.port;
+        let silent = now.saturating_sub(known.heard) >= SUSPECT;
+        if newcomer.incarnation < present.incarnation || !(same_port || silent) {
+            let message = format!(
+                "server id {} is in use by another Map Server at {}:{}; give this one another id, \
+                 or stop that one",
+                newcomer.server, present.address, present.port
+            );
+            return Err(Failure::new(Code::IdInUse, message));
+        }
+        self.remove(&newcomer.server.clone(), "replaced by a later start", out);
+        Ok(())
+    }
+
+    /// Notes that a Map Server lives.
+    pub fn beat(&mut self, beat: &MapBeat, now: Duration, out: &mut Vec<Effect>) -> BeatHeard {
+        let known = self.known.get_mut(&beat.life.server);
+        let Some(known) = known.filter(|known| known.server.incarnation == beat.life.incarnation)
+        else {
+            return BeatHeard { known: false, view: self.view };
+        };
+        known.heard = now;
+        if known.server.population != beat.population {
+            known.server.population = beat.population;
+            let view = self.advance();
+            let (life, population) = (beat.life.clone(), beat.population);
+            out.push(Effect::Tell(News::MapChanged(MapChanged { view, life, population })));
+        }
+        BeatHeard { known: true, view: self.view }
+    }
+
+    /// Removes a Map Server that said so itself, or whose spawner saw it end.
+    pub fn leave(&mut self, leave: &LeaveMap, out: &mut Vec<Effect>) {
+        if self.over.len() >= OVER_REMEMBERED {
+            self.over.pop_front();
+        }
+        self.over.push_back(leave.life.clone());
+        let present = self.get(&leave.life.server);
+        if present.is_some_and(|server| server.incarnation == leave.life.incarnation) {
+            self.remove(&leave.life.server, &leave.reason, out);
+        }
+    }
+
+    /// Removes those whose beats have stopped.
+    pub fn remove_silent(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        let silent = |known: &&Known| now.saturating_sub(known.heard) >= REMOVED;
+        let gone: Vec<ServerId> =
+            self.known.values().filter(silent).map(|known| known.server.server.clone()).collect();
+        for server in gone {
+            self.remove(&server, "silent for three beats", out);
+        }
+    }
+
+    fn remove(&mut self, server: &ServerId, reason: &str, out: &mut Vec<Effect>) {
+        let Some(Known { server, .. }) = self.known.remove(server) else { return };
+        let view = self.advance();
+        out.push(Effect::Tell(News::MapDown(MapDown {
+            view,
+            life: server.life(),
+            map: server.map,
+            channel: server.channel,
+            reason: reason.to_owned(),
+        })));
+    }
+
+    fn advance(&mut self) -> View {
+        self.view.sequence += 1;
+        self.view
+    }
+}

@@ -1,0 +1,244 @@
+//! What a Cluster says as servers come, beat, fall silent and return.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails loudly")]
+
+use std::time::Duration;
+
+use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, News};
+use protocol::{
+    Channel, Code, ConnectionKey, Failure, Incarnation,
+    backbone::{
+        maps::{LeaveMap, MapBeat, MapServer, Route},
+        spawners::{MapSpawned, SpawnMap, Spawner, SpawnerBeat},
+    },
+};
+
+fn map_server(id: &str, port: u16) -> MapServer {
+    MapServer {
+        server: id.parse().unwrap(),
+        incarnation: Incarnation::new(),
+        map: "town".parse().unwrap(),
+        channel: Channel::FIRST,
+        address: "127.0.0.1".to_owned(),
+        port,
+        connection_key: ConnectionKey::from_bytes([port as u8; 32]),
+        population: 0,
+        capacity: 2,
+        spawner: None,
+        version: "0".to_owned(),
+    }
+}
+
+fn spawner(id: &str, slots: u32) -> Spawner {
+    Spawner {
+        spawner: id.parse().unwrap(),
+        incarnation: Incarnation::new(),
+        address: "127.0.0.1".to_owned(),
+        maps: vec!["town".parse().unwrap()],
+        slots,
+        used: 0,
+    }
+}
+
+/// A Cluster with a clock that the test moves.
+struct Bench {
+    cluster: Cluster,
+    now: Duration,
+    callers: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { cluster: Cluster::new(Incarnation::new()), now: Duration::ZERO, callers: 0 }
+    }
+
+    fn handle(&mut self, event: Event) -> Vec<Effect> {
+        self.cluster.handle(event, self.now)
+    }
+
+    /// Asks, and returns the one answer and the news.
+    fn ask(&mut self, asked: Asked) -> (Result<Answer, Failure>, Vec<News>) {
+        self.callers += 1;
+        let (mut answers, mut news) = (Vec::new(), Vec::new());
+        for effect in self.handle(Event::Asked(Caller(self.callers), asked)) {
+            match effect {
+                Effect::Answer(_, answer) => answers.push(answer),
+                Effect::Tell(told) => news.push(told),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        (answers.remove(0), news)
+    }
+
+    /// Asks what is sure to be granted.
+    fn must(&mut self, asked: Asked) -> Answer {
+        self.ask(asked).0.unwrap()
+    }
+
+    fn wait(&mut self, by: Duration) -> Vec<News> {
+        self.now += by;
+        let told = |effect| match effect {
+            Effect::Tell(news) => Some(news),
+            _ => None,
+        };
+        self.handle(Event::Tick).into_iter().filter_map(told).collect()
+    }
+
+    fn beat(&mut self, server: &MapServer, population: u32) -> (bool, Vec<News>) {
+        let beat = MapBeat { life: server.life(), population, load: 0.0 };
+        match self.ask(Asked::MapBeat(beat)) {
+            (Ok(Answer::BeatHeard(heard)), news) => (heard.known, news),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn register(&mut self, server: &MapServer) -> (Result<Answer, Failure>, Vec<News>) {
+        self.ask(Asked::RegisterMap(server.clone()))
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_newcomer_gets_all_peers_and_all_peers_hear_of_it() {
+    let mut bench = Bench::new();
+    let (first, second) = (map_server("a", 1), map_server("b", 2));
+    bench.must(Asked::RegisterMap(first.clone()));
+    let (answer, news) = bench.register(&second);
+    let Ok(Answer::MapRegistered(registered)) = answer else { panic!("{answer:?}") };
+    assert_eq!(registered.peers, [first]);
+    assert_eq!(registered.channel, Channel(2), "channel 1 is the first one's");
+    assert_eq!(registered.view.sequence, 2);
+    assert!(matches!(&news[..], [News::MapUp(up)] if up.server.server == second.server));
+}
+
+#[test]
+fn three_missed_beats_remove_a_server_and_a_beat_in_time_keeps_it() {
+    let mut bench = Bench::new();
+    let (kept, lost) = (map_server("kept", 1), map_server("lost", 2));
+    bench.must(Asked::RegisterMap(kept.clone()));
+    bench.must(Asked::RegisterMap(lost.clone()));
+    let mut news = Vec::new();
+    for _ in 0..4 {
+        news.extend(bench.wait(SECOND));
+        assert!(bench.beat(&kept, 0).0);
+    }
+    assert!(matches!(&news[..], [News::MapDown(down)] if down.life == lost.life()), "{news:?}");
+    let (known, _) = bench.beat(&lost, 0);
+    assert!(!known, "a beat of a removed server must ask it to register again");
+    assert!(bench.register(&lost).0.is_ok());
+}
+
+#[test]
+fn a_silent_server_is_not_routed_to_even_before_it_is_removed() {
+    let mut bench = Bench::new();
+    bench.must(Asked::RegisterMap(map_server("a", 1)));
+    let route = || Asked::Route(Route { map: "town".parse().unwrap(), channel: None });
+    assert!(bench.ask(route()).0.is_ok());
+    bench.wait(cluster::SUSPECT);
+    assert_eq!(bench.ask(route()).0.unwrap_err().code, Code::NoServer);
+}
+
+#[test]
+fn a_second_server_with_a_live_id_is_refused_by_name_of_the_first() {
+    let mut bench = Bench::new();
+    bench.must(Asked::RegisterMap(map_server("town-1", 7001)));
+    let failure = bench.register(&map_server("town-1", 7002)).0.unwrap_err();
+    assert_eq!(failure.code, Code::IdInUse);
+    assert!(failure.message.contains("127.0.0.1:7001"), "{failure}");
+}
+
+#[test]
+fn a_restart_on_the_same_port_takes_over_at_once_and_late_words_of_the_dead_are_ignored() {
+    let mut bench = Bench::new();
+    let (dead, restarted) = (map_server("town-1", 7001), map_server("town-1", 7001));
+    bench.must(Asked::RegisterMap(dead.clone()));
+    let (answer, news) = bench.register(&restarted);
+    assert!(answer.is_ok());
+    assert!(matches!(&news[..], [News::MapDown(_), News::MapUp(_)]), "{news:?}");
+    assert!(!bench.beat(&dead, 1).0);
+    let late = LeaveMap { life: dead.life(), reason: "late".to_owned() };
+    assert_eq!(bench.ask(Asked::LeaveMap(late)), (Ok(Answer::Done), vec![]));
+    assert_eq!(bench.register(&dead).0.unwrap_err().code, Code::Fenced);
+    assert!(bench.beat(&restarted, 0).0);
+}
+
+#[test]
+fn population_changes_are_told_once() {
+    let mut bench = Bench::new();
+    let server = map_server("a", 1);
+    bench.must(Asked::RegisterMap(server.clone()));
+    assert!(matches!(&bench.beat(&server, 1).1[..], [News::MapChanged(c)] if c.population == 1));
+    assert!(bench.beat(&server, 1).1.is_empty());
+}
+
+#[test]
+fn a_full_map_and_an_unknown_channel_are_told_apart() {
+    let mut bench = Bench::new();
+    let server = map_server("a", 1);
+    bench.must(Asked::RegisterMap(server.clone()));
+    bench.beat(&server, 2);
+    let mut code = |channel| {
+        let route = Route { map: "town".parse().unwrap(), channel };
+        bench.ask(Asked::Route(route)).0.unwrap_err().code
+    };
+    assert_eq!(code(None), Code::MapFull);
+    assert_eq!(code(Some(Channel(9))), Code::NoServer);
+}
+
+#[test]
+fn a_spawn_goes_to_the_least_loaded_spawner_and_two_at_once_get_two_channels() {
+    let mut bench = Bench::new();
+    bench.must(Asked::RegisterSpawner(Spawner { used: 3, ..spawner("busy", 4) }));
+    bench.must(Asked::RegisterSpawner(Spawner { used: 3, ..spawner("idle", 8) }));
+    let mut spawn = |caller| {
+        let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None };
+        let asked = Asked::Spawn(wanted, bench.now + 5 * SECOND);
+        bench.handle(Event::Asked(Caller(caller), asked))
+    };
+    let (first, second) = (spawn(101), spawn(102));
+    let [Effect::Start(job, to, child)] = &first[..] else { panic!("{first:?}") };
+    assert_eq!((to.as_str(), child.channel), ("idle", Some(Channel(1))));
+    let [Effect::Start(_, _, child)] = &second[..] else { panic!("{second:?}") };
+    assert_eq!(child.channel, Some(Channel(2)));
+    let spawned = MapSpawned {
+        life: map_server("x", 1).life(),
+        spawner: to.clone(),
+        map: "town".parse().unwrap(),
+        channel: Channel(1),
+        port: 1,
+    };
+    let answered = bench.handle(Event::Started(*job, Ok(spawned)));
+    assert!(matches!(&answered[..], [Effect::Answer(Caller(101), Ok(_))]), "{answered:?}");
+    // The second spawner never answers: whoever waits is told at the deadline, and only once.
+    bench.now += 5 * SECOND;
+    let late: Vec<Effect> = bench.handle(Event::Tick);
+    let told = late.iter().filter(|effect| matches!(effect, Effect::Answer(Caller(102), Err(_))));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
+fn a_spawn_for_an_unknown_map_names_the_known_ones() {
+    let mut bench = Bench::new();
+    bench.must(Asked::RegisterSpawner(spawner("s", 1)));
+    let spawn = SpawnMap { map: "moon".parse().unwrap(), channel: None };
+    let failure = bench.ask(Asked::Spawn(spawn, SECOND)).0.unwrap_err();
+    assert_eq!(failure.code, Code::MapUnknown);
+    assert!(failure.message.contains("town"), "{failure}");
+}
+
+#[test]
+fn a_second_spawner_with_a_live_id_is_refused_until_the_first_is_silent() {
+    let mut bench = Bench::new();
+    let first = spawner("s", 1);
+    bench.must(Asked::RegisterSpawner(first.clone()));
+    let second = spawner("s", 1);
+    let failure = bench.ask(Asked::RegisterSpawner(second.clone())).0.unwrap_err();
+    assert_eq!(failure.code, Code::IdInUse);
+    bench.now += cluster::SUSPECT;
+    assert!(bench.ask(Asked::RegisterSpawner(second)).0.is_ok());
+    let beat = SpawnerBeat { spawner: first.spawner, incarnation: first.incarnation, used: 0 };
+    let (heard, _) = bench.ask(Asked::SpawnerBeat(beat));
+    assert!(matches!(heard, Ok(Answer::BeatHeard(heard)) if !heard.known));
+}
