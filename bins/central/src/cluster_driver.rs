@@ -1,0 +1,260 @@
+//! Carries messages to and from the Cluster's mind: one task owns the machine, everybody else asks
+//! through a bounded queue.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, News, TICK};
+use nats::{Backbone, BackboneError, Request, Service};
+use protocol::{
+    Code, Failure, Incarnation, ServerId, SpawnerId,
+    backbone::{
+        Done,
+        maps::{LeaveMap, ListPeers, MapBeat, RegisterMap, Route},
+        spawners::{
+            LeaveSpawner, RegisterSpawner, SpawnMap, SpawnerBeat, StartChild, StopChild, StopMap,
+        },
+    },
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// Questions that wait for the machine, which answers thousands a second.
+const QUEUE: usize = 1024;
+/// News on its way to NATS. Peers repair what is dropped beyond it: views are numbered.
+const NEWS: usize = 4096;
+/// How long a spawner has to start or to stop a Map Server.
+const SPAWNER: Duration = Duration::from_secs(12);
+/// How long anybody else waits for the machine.
+const MACHINE: Duration = Duration::from_millis(1500);
+
+struct Question {
+    asked: Asked,
+    reply: oneshot::Sender<Result<Answer, Failure>>,
+}
+
+/// Asks the Cluster. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct ClusterHandle {
+    questions: mpsc::Sender<Question>,
+    start: Instant,
+}
+
+/// The tasks that make a Cluster.
+pub(crate) struct Driver {
+    machine: Cluster,
+    start: Instant,
+    backbone: Backbone,
+    questions: mpsc::Receiver<Question>,
+    waiting: HashMap<Caller, oneshot::Sender<Result<Answer, Failure>>>,
+    callers: u64,
+    /// Commands to spawners; each comes back as an event for the machine.
+    errands: JoinSet<Event>,
+    news: mpsc::Sender<News>,
+}
+
+/// Tells everybody, in order.
+pub(crate) struct Herald {
+    backbone: Backbone,
+    news: mpsc::Receiver<News>,
+}
+
+/// A new Cluster of this life: who asks it, who drives it, and who tells its news.
+pub(crate) fn new(backbone: &Backbone, life: Incarnation) -> (ClusterHandle, Driver, Herald) {
+    let (ask, questions) = mpsc::channel(QUEUE);
+    let (tell, news) = mpsc::channel(NEWS);
+    let start = Instant::now();
+    let driver = Driver {
+        machine: Cluster::new(life),
+        start,
+        backbone: backbone.clone(),
+        questions,
+        waiting: HashMap::new(),
+        callers: 0,
+        errands: JoinSet::new(),
+        news: tell,
+    };
+    let herald = Herald { backbone: backbone.clone(), news };
+    (ClusterHandle { questions: ask, start }, driver, herald)
+}
+
+impl ClusterHandle {
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// What the machine says, or [`Code::Busy`] and [`Code::DeadlinePassed`] when it does not.
+    pub(crate) async fn ask(&self, asked: Asked) -> Result<Answer, Failure> {
+        let patience = match asked {
+            Asked::Spawn(..) | Asked::Stop(_) => SPAWNER,
+            _ => MACHINE,
+        };
+        let (reply, answer) = oneshot::channel();
+        let question = Question { asked, reply };
+        self.questions
+            .try_send(question)
+            .map_err(|_| Failure::new(Code::Busy, "the Cluster has too much to do; try again"))?;
+        let late = || Failure::new(Code::DeadlinePassed, "the Cluster did not answer in time");
+        timeout(patience, answer).await.map_err(|_| late())?.map_err(|_| late())?
+    }
+
+    /// Adds the endpoints of the Cluster.
+    ///
+    /// # Errors
+    /// As [`Service::add`].
+    pub(crate) async fn serve(&self, service: &mut Service) -> Result<(), BackboneError> {
+        self.add(service, |ask: RegisterMap| Asked::RegisterMap(ask.server), map_registered)
+            .await?;
+        self.add(service, |ask: MapBeat| Asked::MapBeat(ask), beat_heard).await?;
+        self.add(service, |ask: LeaveMap| Asked::LeaveMap(ask), done).await?;
+        self.add(
+            service,
+            |ask: RegisterSpawner| Asked::RegisterSpawner(ask.spawner),
+            spawner_registered,
+        )
+        .await?;
+        self.add(service, |ask: SpawnerBeat| Asked::SpawnerBeat(ask), beat_heard).await?;
+        self.add(service, |ask: LeaveSpawner| Asked::LeaveSpawner(ask), done).await?;
+        self.add(service, |_: ListPeers| Asked::Peers, peers).await?;
+        self.add(service, |ask: Route| Asked::Route(ask), routed).await?;
+        let start = self.start;
+        let until = move || start.elapsed() + SPAWNER;
+        self.add(service, move |ask: SpawnMap| Asked::Spawn(ask, until()), map_spawned).await?;
+        self.add(service, |ask: StopMap| Asked::Stop(ask), done).await
+    }
+
+    async fn add<R: Request<To = ()>>(
+        &self,
+        service: &mut Service,
+        asked: impl Fn(R) -> Asked + Send + Sync + 'static,
+        reply: fn(Answer) -> Option<R::Reply>,
+    ) -> Result<(), BackboneError> {
+        let handle = self.clone();
+        let serve = move |ask: R| {
+            let (handle, asked) = (handle.clone(), asked(ask));
+            async move {
+                let answer = handle.ask(asked).await?;
+                reply(answer).ok_or_else(|| {
+                    Failure::new(Code::Internal, format!("{} got another answer", R::SUBJECT))
+                })
+            }
+        };
+        service.add(&(), serve).await
+    }
+}
+
+macro_rules! answers {
+    ($($name:ident: $variant:ident($type:path);)*) => {$(
+        fn $name(answer: Answer) -> Option<$type> {
+            match answer {
+                Answer::$variant(answer) => Some(answer),
+                _ => None,
+            }
+        }
+    )*};
+}
+
+answers! {
+    map_registered: MapRegistered(protocol::backbone::maps::MapRegistered);
+    beat_heard: BeatHeard(protocol::backbone::maps::BeatHeard);
+    spawner_registered: SpawnerRegistered(protocol::backbone::spawners::SpawnerRegistered);
+    peers: Peers(protocol::backbone::maps::Peers);
+    routed: Routed(protocol::backbone::maps::Routed);
+    map_spawned: MapSpawned(protocol::backbone::spawners::MapSpawned);
+}
+
+fn done(answer: Answer) -> Option<Done> {
+    matches!(answer, Answer::Done).then_some(Done {})
+}
+
+impl Driver {
+    /// Drives the machine until `stop`.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                Some(question) = self.questions.recv() => self.question(question),
+                Some(Ok(event)) = self.errands.join_next() => event,
+                _ = ticks.tick() => Event::Tick,
+            };
+            for effect in self.machine.handle(event, self.start.elapsed()) {
+                self.carry_out(effect);
+            }
+        }
+    }
+
+    fn question(&mut self, question: Question) -> Event {
+        self.callers += 1;
+        let caller = Caller(self.callers);
+        self.waiting.insert(caller, question.reply);
+        Event::Asked(caller, question.asked)
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Answer(caller, answer) => {
+                if let Some(reply) = self.waiting.remove(&caller) {
+                    let _ = reply.send(answer); // whoever asked may have given up
+                }
+            }
+            Effect::Tell(news) => {
+                if self.news.try_send(news).is_err() {
+                    warn!("news is dropped: NATS does not take it; peers will ask for the list");
+                }
+            }
+            Effect::Start(job, spawner, child) => {
+                let command = command::<StartChild>(self.backbone.clone(), spawner, child);
+                self.errands.spawn(async move { Event::Started(job, command.await) });
+            }
+            Effect::Stop(caller, spawner, server) => {
+                let command = command(self.backbone.clone(), spawner, StopChild { server });
+                self.errands.spawn(async move { Event::Stopped(caller, command.await.map(drop)) });
+            }
+        }
+    }
+}
+
+async fn command<R: Request<To = SpawnerId>>(
+    backbone: Backbone,
+    spawner: SpawnerId,
+    body: R,
+) -> Result<R::Reply, Failure> {
+    backbone.call_within(&spawner, body, SPAWNER).await
+}
+
+impl Herald {
+    /// Tells news until there is none to come: the driver has ended.
+    pub(crate) async fn run(mut self) -> Result<(), Failure> {
+        while let Some(news) = self.news.recv().await {
+            let told = match &news {
+                News::MapUp(up) => self.backbone.publish(up).await,
+                News::MapChanged(changed) => self.backbone.publish(changed).await,
+                News::MapDown(down) => self.backbone.publish(down).await,
+                News::SpawnerUp(up) => self.backbone.publish(up).await,
+                News::SpawnerDown(down) => self.backbone.publish(down).await,
+            };
+            if let Err(error) = told {
+                warn!(%error, "news is not told; peers will ask for the list");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The Map Server that owns a character, if the Cluster knows that very life of it.
+pub(crate) async fn is_alive(
+    cluster: &ClusterHandle,
+    server: &ServerId,
+    incarnation: Incarnation,
+) -> Result<bool, Failure> {
+    let Answer::Peers(peers) = cluster.ask(Asked::Peers).await? else { return Ok(false) };
+    Ok(peers.maps.iter().any(|map| map.server == *server && map.incarnation == incarnation))
+}

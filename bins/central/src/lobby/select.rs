@@ -1,0 +1,131 @@
+//! From a character to a seat on a Map Server.
+
+use std::time::Duration;
+
+use cluster::Asked;
+use protocol::{
+    Channel, CharacterId, Code, ConnectionInfo, Failure,
+    backbone::{
+        events::CharacterSelected,
+        maps::{MapServer, Route},
+        seats::{CancelSeat, EvictCharacter, ReserveSeat, SeatReserved},
+    },
+    lobby::Answer,
+};
+use sessions::Session;
+use store::Character;
+use tracing::warn;
+
+use super::{Lobby, characters::unknown};
+use crate::cluster_driver::is_alive;
+
+/// How long a Map Server has for one step. A selection has at most two, and 2 s in all.
+const MAP_SERVER: Duration = Duration::from_millis(900);
+
+impl Lobby {
+    /// Keeps a seat on the character's map, hands the character to the Map Server there, and tells
+    /// the client where it is.
+    pub(super) async fn select(
+        &self,
+        session: &Session,
+        character: CharacterId,
+        channel: Option<Channel>,
+    ) -> Result<Answer, Failure> {
+        let row = self.bring_home(session, character).await?;
+        let route = Asked::Route(Route { map: row.state.map.clone(), channel });
+        let cluster::Answer::Routed(routed) = self.cluster.ask(route).await? else {
+            return Err(Failure::new(Code::Internal, "the Cluster gave another answer"));
+        };
+        let server = routed.server;
+        let seat = self.reserve(session, &row, &server).await?;
+        if let Err(error) = self.store.claim(session.account, character, &server.life(), None).await
+        {
+            self.cancel(character, &server, &seat).await;
+            return Err(match Failure::from(error) {
+                Failure { code: Code::Fenced, .. } => in_use("it was selected elsewhere just now"),
+                failure => failure,
+            });
+        }
+        metrics::counter!("selects").increment(1);
+        self.tell_selected(session, &row, &server).await;
+        Ok(Answer::Selected {
+            connection: ConnectionInfo {
+                address: server.address,
+                port: server.port,
+                connection_key: server.connection_key,
+                ticket: seat.ticket,
+                seat_kept_ms: seat.kept_ms,
+                server: server.server,
+                map: server.map,
+                channel: server.channel,
+            },
+        })
+    }
+
+    /// The character with no owner: a live owner saves it and lets it go, a dead one is passed
+    /// over, and what it might still save is fenced by the next claim.
+    pub(super) async fn bring_home(
+        &self,
+        session: &Session,
+        character: CharacterId,
+    ) -> Result<Character, Failure> {
+        let row = self.own(session, character).await?;
+        let Some(owner) = row.owner else { return Ok(row) };
+        if is_alive(&self.cluster, &owner.server, owner.incarnation).await? {
+            let evict = EvictCharacter {
+                incarnation: owner.incarnation,
+                character,
+                reason: "its player selected it again".to_owned(),
+            };
+            let evicted = self.backbone.call_within(&owner.server, evict, MAP_SERVER).await;
+            evicted.map_err(|failure| in_use(&failure.message))?;
+        }
+        self.store.abandon(character, &owner).await?;
+        self.own(session, character).await
+    }
+
+    async fn own(&self, session: &Session, character: CharacterId) -> Result<Character, Failure> {
+        let row = self.store.character(session.account, character).await?;
+        row.ok_or_else(|| unknown(character))
+    }
+
+    async fn reserve(
+        &self,
+        session: &Session,
+        row: &Character,
+        server: &MapServer,
+    ) -> Result<SeatReserved, Failure> {
+        let reserve = ReserveSeat {
+            incarnation: server.incarnation,
+            account: session.account,
+            character: row.summary.character,
+            name: row.summary.name.clone(),
+        };
+        self.backbone.call_within(&server.server, reserve, MAP_SERVER).await
+    }
+
+    async fn cancel(&self, character: CharacterId, server: &MapServer, seat: &SeatReserved) {
+        let cancel = CancelSeat { character, ticket: seat.ticket.clone() };
+        // The seat expires by itself if this is not heard.
+        if let Err(failure) = self.backbone.call_within(&server.server, cancel, MAP_SERVER).await {
+            warn!(%failure, server = %server.server, "a seat is not cancelled");
+        }
+    }
+
+    async fn tell_selected(&self, session: &Session, row: &Character, server: &MapServer) {
+        let event = CharacterSelected {
+            account: session.account,
+            character: row.summary.character,
+            name: row.summary.name.clone(),
+            server: server.server.clone(),
+        };
+        if let Err(error) = self.backbone.publish(&event).await {
+            warn!(%error, "a selection is not told");
+        }
+    }
+}
+
+fn in_use(why: &str) -> Failure {
+    let message = format!("the character is still in play ({why}); try again in a few seconds");
+    Failure::new(Code::CharacterInUse, message)
+}
