@@ -23,7 +23,7 @@ pub struct Basics {
     pub log_format: LogFormat,
 
     /// What to log: a level, or `target=level` pairs with commas between them
-    #[arg(long, env = "MMO_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, env = "MMO_LOG", value_name = "FILTER", default_value = "info,async_nats=warn")]
     pub log: EnvFilter,
 
     /// Where /healthz, /readyz and /metrics answer; port 0 takes a free one

@@ -41,8 +41,8 @@ pub(crate) struct Up {
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
 
-    /// The file with nats-server's configuration
-    #[arg(long, value_name = "FILE", default_value = "nats/conf/waystone.conf")]
+    /// The folder with nats-server's configuration
+    #[arg(long, value_name = "FOLDER", default_value = "nats/conf")]
     nats_conf: PathBuf,
 }
 
@@ -83,7 +83,7 @@ impl Up {
         programs: PathBuf,
         running: &mut Running,
     ) -> anyhow::Result<ExitCode> {
-        let mut cluster = Cluster::new(folder, programs.clone(), &self.nats_conf)?;
+        let mut cluster = Cluster::new(folder, programs.clone(), self.nats_conf.clone());
         running.parts.push(cluster.nats().await?);
         running.parts.push(cluster.redis().await?);
         running.parts.push(cluster.central().await?);

@@ -51,25 +51,15 @@ struct NatsPorts {
 }
 
 impl<'a> Cluster<'a> {
-    pub(super) fn new(
-        folder: &'a RunFolder,
-        programs: PathBuf,
-        nats_conf: &Path,
-    ) -> anyhow::Result<Self> {
-        let nats_conf = nats_conf
-            .canonicalize()
-            .with_context(|| format!("cannot find {}; see --nats-conf", nats_conf.display()))?;
+    pub(super) fn new(folder: &'a RunFolder, programs: PathBuf, nats_conf: PathBuf) -> Self {
         let (nats, redis_url, central) = (String::new(), String::new(), String::new());
-        Ok(Self { folder, programs, nats_conf, nats, redis_url, central, backbone: None })
+        Self { folder, programs, nats_conf, nats, redis_url, central, backbone: None }
     }
 
     /// NATS with a user for each role. Whoever connects from this machine without a name is an
     /// operator, so that the nats command works as it is.
     pub(super) async fn nats(&mut self) -> anyhow::Result<Part> {
-        let conf = self.folder.at("nats.conf");
-        let text =
-            format!("include {:?}\nno_auth_user: operator\n", self.nats_conf.display().to_string());
-        fs::write(&conf, text).with_context(|| format!("cannot write {}", conf.display()))?;
+        let conf = self.nats_conf_in_folder()?;
         let ports = self.folder.at("nats-ports");
         let [preferred, _] = PREFERRED;
         let mut last = None;
@@ -95,6 +85,27 @@ impl<'a> Cluster<'a> {
             }
         }
         Err(last.context("NATS was not tried")?)
+    }
+
+    /// nats-server takes an include's path from the folder of the file that includes it, so the
+    /// cluster's own files are copied beside the one that adds to them.
+    fn nats_conf_in_folder(&self) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.at("nats");
+        let write = || {
+            fs::create_dir_all(&folder)?;
+            for file in ["waystone.conf", "users.conf"] {
+                fs::copy(self.nats_conf.join(file), folder.join(file))?;
+            }
+            fs::write(folder.join("local.conf"), "include waystone.conf\nno_auth_user: operator\n")
+        };
+        write().with_context(|| {
+            format!(
+                "cannot copy {} to {}; see --nats-conf",
+                self.nats_conf.display(),
+                folder.display()
+            )
+        })?;
+        Ok(folder.join("local.conf"))
     }
 
     /// Redis on a Unix socket, so that no port can clash, with every write in a log (AOF).

@@ -1,0 +1,164 @@
+//! Being known to the Cluster: registration, beats, farewell.
+
+use std::{convert::Infallible, time::Duration};
+
+use instance::Condition;
+use nats::{Backbone, BackboneError, Subscription, backbone::STEP};
+use protocol::{
+    Code, Failure,
+    backbone::{
+        events::ClusterUp,
+        spawners::{LeaveSpawner, RegisterSpawner, Spawner, SpawnerBeat},
+    },
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tracing::{info, warn};
+
+/// Between two beats.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long a beat waits for its answer: the next one is due then.
+const BEAT_WITHIN: Duration = Duration::from_millis(900);
+/// Between two tries to register.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long another life of this id is waited out. The Cluster notices a dead one after 3 s.
+const ID_IN_USE_FOR: Duration = Duration::from_secs(6);
+/// How long the farewell may take.
+const LEAVE_WITHIN: Duration = Duration::from_millis(800);
+
+/// Why this spawner is not known to the Cluster.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MembershipError {
+    #[error("another spawner with the id `{id}` is running ({said}); give this one another `id`")]
+    IdInUse { id: String, said: String },
+    #[error("the Cluster refuses this spawner: {0}")]
+    Refused(#[source] Failure),
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+}
+
+/// This spawner as the Cluster knows it.
+pub(crate) struct Membership {
+    backbone: Backbone,
+    me: Spawner,
+    used: watch::Receiver<u32>,
+    /// For the readiness.
+    registered: Condition,
+    /// Whether any Cluster has ever known this life.
+    known: watch::Sender<bool>,
+    clusters: Subscription<ClusterUp>,
+}
+
+impl Membership {
+    /// Not known yet. `used` are the slots in use.
+    pub(crate) async fn new(
+        backbone: Backbone,
+        me: Spawner,
+        used: watch::Receiver<u32>,
+        registered: Condition,
+    ) -> Result<Self, MembershipError> {
+        let clusters = backbone.subscribe().await?;
+        Ok(Self { backbone, me, used, registered, known: watch::Sender::new(false), clusters })
+    }
+
+    /// Whether the Cluster has ever known this life; once true, it stays so.
+    pub(crate) fn known(&self) -> watch::Receiver<bool> {
+        self.known.subscribe()
+    }
+
+    /// Registers, then beats; ends only when another spawner has this id, or the Cluster refuses.
+    pub(crate) async fn live(&mut self) -> Result<Infallible, MembershipError> {
+        self.register().await?;
+        self.known.send_replace(true);
+        Ok(self.keep().await)
+    }
+
+    /// Registers for the first time, for as long as it takes the Cluster to be there.
+    async fn register(&self) -> Result<(), MembershipError> {
+        let (mut in_use_since, mut said) = (None, false);
+        loop {
+            let failure = match self.try_to_register().await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            match failure.code {
+                Code::IdInUse => {
+                    let since = in_use_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= ID_IN_USE_FOR {
+                        let (id, said) = (self.me.spawner.to_string(), failure.message);
+                        return Err(MembershipError::IdInUse { id, said });
+                    }
+                }
+                _ if !failure.retry => return Err(MembershipError::Refused(failure)),
+                _ => in_use_since = None,
+            }
+            if !std::mem::replace(&mut said, true) {
+                warn!("cannot register with the Cluster, trying until it works: {failure}");
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Beats, and registers again with a Cluster that does not know this spawner.
+    async fn keep(&mut self) -> Infallible {
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_known = tokio::select! {
+                _ = beats.tick() => self.beat().await,
+                Some(up) = self.clusters.next() => {
+                    info!(central = %up.central, "a Cluster is up");
+                    Ok(false)
+                }
+            };
+            // What fails now is tried again with the next beat. A spawner that has children with
+            // players goes on, whatever the answer.
+            let outcome = match is_known {
+                Ok(true) => Ok(()),
+                Ok(false) => self.try_to_register().await,
+                Err(failure) => Err(failure),
+            };
+            match outcome {
+                Ok(()) => self.registered.up(),
+                Err(failure) => self.registered.down(failure.to_string()),
+            }
+        }
+    }
+
+    /// Tells the Cluster that this spawner stops.
+    pub(crate) async fn leave(&self) {
+        if !*self.known.borrow() {
+            return;
+        }
+        let leave = LeaveSpawner {
+            spawner: self.me.spawner.clone(),
+            incarnation: self.me.incarnation,
+            reason: "it was told to stop".to_owned(),
+        };
+        match self.backbone.call_within(&(), leave, LEAVE_WITHIN).await {
+            Ok(_) => info!("left the Cluster"),
+            Err(failure) => warn!("the Cluster was not told of this spawner's end: {failure}"),
+        }
+    }
+
+    async fn beat(&self) -> Result<bool, Failure> {
+        let beat = SpawnerBeat {
+            spawner: self.me.spawner.clone(),
+            incarnation: self.me.incarnation,
+            used: *self.used.borrow(),
+        };
+        let heard = self.backbone.call_within(&(), beat, BEAT_WITHIN).await?;
+        Ok(heard.known)
+    }
+
+    async fn try_to_register(&self) -> Result<(), Failure> {
+        let spawner = Spawner { used: *self.used.borrow(), ..self.me.clone() };
+        let register = RegisterSpawner { spawner };
+        let registered = self.backbone.call_within(&(), register, STEP).await?;
+        info!(view = registered.view.sequence, "registered with the Cluster");
+        self.registered.up();
+        Ok(())
+    }
+}

@@ -1,0 +1,179 @@
+//! One Map Spawn Server, from its start to its end.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use instance::{Condition, Instance};
+use nats::{Backbone, BackboneError, Options, Service};
+use protocol::{Incarnation, MapName, backbone::spawners::Spawner};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    announcer,
+    catalogue::{self, CatalogueError},
+    commands::{self, Desk},
+    keeper::{Keeper, Order, Surroundings},
+    map_program::MapProgram,
+    membership::Membership,
+    nursery::Limits,
+    settings::Settings,
+};
+
+/// The role's name on the backbone: that of its NATS user and inbox.
+const ROLE: &str = "spawner";
+/// Between the tries to hear one's own ping at start.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long the last messages may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Starts everything, unless a signal comes first.
+pub(crate) async fn run(settings: Settings, instance: Instance) -> anyhow::Result<()> {
+    let draining = instance.lifecycle.draining().clone();
+    draining.run_until_cancelled(Box::pin(start(settings, instance))).await.unwrap_or(Ok(()))
+}
+
+async fn start(settings: Settings, instance: Instance) -> anyhow::Result<()> {
+    let nats_up = instance.readiness.condition("nats");
+    let registered = instance.readiness.condition("registered");
+    let program = MapProgram::new(&settings).map_err(CatalogueError::from)?;
+    let maps = catalogue::read(&program, &settings).await?;
+    info!(program = %program.path().display(), "may run the maps {}", catalogue::names(&maps));
+    let backbone = Backbone::connect(options(&settings)).await?;
+    nats_up.up();
+
+    let (used, used_now) = watch::channel(0);
+    let me = describe(&settings, &maps);
+    let membership = Membership::new(backbone.clone(), me, used_now, registered).await?;
+    let known = membership.known();
+    let keeper = keep_children(&settings, maps, program, &backbone, &instance, used);
+    let desk = Desk { spawner: settings.id.clone(), keeper: keeper.clone(), known: known.clone() };
+    let mut service = commands::service(&backbone, desk).await?;
+    until_live(&mut service).await?;
+    let closing = instance.lifecycle.closing().clone();
+    let end = serve(backbone, service, membership, nats_up, closing);
+    instance.lifecycle.spawn_last("backbone", end);
+    stand(&settings, known, &keeper).await;
+    Ok(())
+}
+
+/// Starts the maps of `spawn_maps` once the Cluster knows this spawner.
+async fn stand(
+    settings: &Settings,
+    mut known: watch::Receiver<bool>,
+    keeper: &mpsc::Sender<Order>,
+) {
+    let standing = settings
+        .spawn_maps
+        .iter()
+        .flat_map(|standing| (0..standing.channels).map(|_| standing.map.clone()));
+    if known.wait_for(|known| *known).await.is_ok() {
+        // Fails only when the keeper has stopped, and then nothing is to be started.
+        let _ = keeper.send(Order::Stand(standing.collect())).await;
+    }
+}
+
+fn options(settings: &Settings) -> Options {
+    Options {
+        url: settings.nats_url.clone(),
+        credentials: settings.nats_creds.clone(),
+        realm: settings.basics.realm.clone(),
+        role: ROLE.to_owned(),
+        id: settings.id.to_string(),
+    }
+}
+
+fn describe(settings: &Settings, maps: &BTreeSet<MapName>) -> Spawner {
+    Spawner {
+        spawner: settings.id.clone(),
+        incarnation: Incarnation::new(),
+        address: settings.advertise_address.clone(),
+        maps: maps.iter().cloned().collect(),
+        slots: settings.slots,
+        used: 0,
+    }
+}
+
+/// Starts the keeper of the children and the announcer of their events.
+fn keep_children(
+    settings: &Settings,
+    maps: BTreeSet<MapName>,
+    program: MapProgram,
+    backbone: &Backbone,
+    instance: &Instance,
+    used: watch::Sender<u32>,
+) -> mpsc::Sender<Order> {
+    let limits = Limits {
+        spawner: settings.id.clone(),
+        maps,
+        slots: settings.slots,
+        start_deadline: settings.start_deadline(),
+        stop_grace: settings.stop_grace(),
+    };
+    let (announcer, said) = mpsc::channel(announcer::QUEUE);
+    let announcing = announcer::announce(backbone.clone(), said);
+    let lifecycle = instance.lifecycle.clone();
+    lifecycle.spawn_short("announcer", async {
+        announcing.await;
+        anyhow::Ok(())
+    });
+    let (backbone, patience) = (backbone.clone(), settings.stop_patience());
+    let around = Surroundings { program, backbone, lifecycle: lifecycle.clone(), announcer, used };
+    let (keeper, orders) = Keeper::new(limits, around);
+    lifecycle.spawn("children", async move {
+        keeper.run(patience).await;
+        anyhow::Ok(())
+    });
+    orders
+}
+
+/// Waits until all subscriptions are live.
+async fn until_live(service: &mut Service) -> Result<(), BackboneError> {
+    loop {
+        match service.ready().await {
+            Err(error @ BackboneError::Unavailable { .. }) => warn!("not ready yet: {error}"),
+            outcome => return outcome,
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Registers, answers commands and beats until all children have ended, then says farewell: first to the
+/// Cluster, then to NATS.
+async fn serve(
+    backbone: Backbone,
+    service: Service,
+    mut membership: Membership,
+    nats_up: Condition,
+    closing: CancellationToken,
+) -> anyhow::Result<()> {
+    let stop = service.stop_token();
+    let mut commands = Box::pin(service.run());
+    tokio::select! {
+        () = closing.cancelled() => {}
+        ended = &mut commands => return Ok(ended?),
+        refused = membership.live() => match refused? {},
+        () = follow(&backbone, &nats_up) => {}
+    }
+    membership.leave().await;
+    stop.cancel();
+    if timeout(FAREWELL, async { (commands.await, backbone.close().await) }).await.is_err() {
+        warn!("NATS did not take the farewell in time");
+    }
+    Ok(())
+}
+
+/// Tells by the readiness whether NATS is there. Ends when the connection is closed for good.
+async fn follow(backbone: &Backbone, nats_up: &Condition) {
+    let mut connected = backbone.connected();
+    while connected.changed().await.is_ok() {
+        if *connected.borrow_and_update() {
+            nats_up.up();
+        } else {
+            nats_up.down(format!("no connection to {}", backbone.at()));
+        }
+    }
+}
