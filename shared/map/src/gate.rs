@@ -1,0 +1,200 @@
+//! Clients' connections: taken, admitted, served.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use protocol::{
+    Code, EntityId, Failure,
+    frame::{Encoding, Role},
+    play::{Arrival, PlayInput, PlayMessage},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, debug, info, info_span, warn};
+use wire::{Connection, Limits, Reader, Writer};
+
+use crate::{
+    admission::{Admission, Refusal},
+    host::{Admitted, Command, HostLink, draining},
+};
+
+/// Connections that are not admitted yet, at most; more wait in the system's backlog.
+const GUESTS: usize = 256;
+/// After an accept that failed, as when the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long clients have to read their goodbyes when the server ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Messages sent in one go, at most.
+const BATCH: usize = 64;
+
+/// Takes clients' connections and serves them.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) admission: Admission,
+    pub(crate) host: HostLink,
+    /// A client that says nothing for so long is sent away.
+    pub(crate) idle: Duration,
+}
+
+impl Gate {
+    /// Serves until `draining`; once the host has said its goodbyes too (`hosted`), waits until
+    /// they are sent, for [`LAST_WORDS`] at most.
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        draining: CancellationToken,
+        hosted: CancellationToken,
+    ) {
+        let (gate, guests) = (Arc::new(self), Arc::new(Semaphore::new(GUESTS)));
+        let connections = TaskTracker::new();
+        while let Some(accepted) = draining.run_until_cancelled(accept(&listener, &guests)).await {
+            let Some((stream, permit)) = accepted else { continue };
+            let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
+            let (gate, draining) = (gate.clone(), draining.clone());
+            let connection = async move { gate.connection(stream, permit, draining).await };
+            connections.spawn(connection.instrument(info_span!("connection", peer)));
+        }
+        drop(listener);
+        connections.close();
+        hosted.cancelled().await;
+        if timeout(LAST_WORDS, connections.wait()).await.is_err() {
+            debug!(left = connections.len(), "clients did not read their goodbye");
+        }
+    }
+
+    async fn connection(
+        &self,
+        stream: TcpStream,
+        permit: OwnedSemaphorePermit,
+        draining_now: CancellationToken,
+    ) {
+        let accepted = draining_now
+            .run_until_cancelled(wire::accept(stream, Role::Map, Limits::default()))
+            .await;
+        let mut connection = match accepted {
+            Some(Ok(connection)) => connection,
+            Some(Err(error)) => return debug!(%error, "no handshake"),
+            None => return,
+        };
+        let admitted =
+            draining_now.run_until_cancelled(self.admission.admit(&mut connection)).await;
+        match admitted.unwrap_or_else(|| Err(draining().into())) {
+            Ok(admitted) => {
+                drop(permit);
+                self.play(connection, admitted).await;
+            }
+            Err(refusal) => refuse(connection, refusal).await,
+        }
+    }
+
+    async fn play(&self, connection: Connection, admitted: Admitted) {
+        let Admitted { entity, messages } = admitted;
+        let (mut reader, writer) = connection.split();
+        {
+            let writing = write(writer, messages);
+            let reading = self.read(&mut reader, entity);
+            tokio::pin!(writing, reading);
+            tokio::select! {
+                () = &mut writing => {}
+                // The host has been told; it still has its last words.
+                () = &mut reading => writing.await,
+            }
+        }
+        reader.drain().await;
+    }
+
+    /// Reads inputs until the connection ends or the client breaks the rules, and tells the host.
+    async fn read(&self, reader: &mut Reader, entity: EntityId) {
+        let encoding = reader.encoding();
+        loop {
+            let (reason, failure) = match timeout(self.idle, reader.receive()).await {
+                Ok(Ok(frame)) => match parse(encoding, &frame) {
+                    Ok(input) => {
+                        self.host.tell(Command::Input(entity, input)).await;
+                        continue;
+                    }
+                    Err(failure) => ("sent what cannot be read".to_owned(), Some(failure)),
+                },
+                Ok(Err(error)) => (error.to_string(), error.failure()),
+                Err(_) => {
+                    let message = format!("you said nothing for {} s", self.idle.as_secs());
+                    ("silent".to_owned(), Some(Failure::new(Code::Silent, message)))
+                }
+            };
+            return self.host.tell(Command::Lost(entity, reason, failure)).await;
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    guests: &Arc<Semaphore>,
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    // The semaphore is never closed, so a permit always comes.
+    let permit = guests.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, _)) => Some((stream, permit)),
+        Err(error) => {
+            warn!(%error, "a connection could not be taken");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn refuse(mut connection: Connection, refusal: Refusal) {
+    match refusal {
+        Refusal::Gone(reason) => debug!(reason, "gone before it had entered"),
+        Refusal::Told(failure) => {
+            info!(%failure, "refused");
+            let code = failure.code.as_str();
+            metrics::counter!("mmo_map_refusals_total", "code" => code).increment(1);
+            // The client may be gone; nothing changes by it.
+            let _ = connection.send(&PlayMessage::Goodbye { failure: Some(failure) }).await;
+            connection.close().await;
+        }
+    }
+}
+
+/// Sends what the host says until the host has ended it or the client does not read. The host
+/// notices the latter by the dropped queue.
+async fn write(mut writer: Writer, mut messages: mpsc::Receiver<Bytes>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while messages.recv_many(&mut batch, BATCH).await > 0 {
+        if let Err(error) = writer.send_all(batch.drain(..)).await {
+            return debug!(%error, "the client cannot be told any more");
+        }
+    }
+    writer.close().await;
+}
+
+/// An input, or a message that is refused and play goes on; an error ends the connection.
+fn parse(encoding: Encoding, frame: &[u8]) -> Result<Result<PlayInput, Failure>, Failure> {
+    encoding.decode(frame).map(Ok).or_else(|error| match encoding.decode::<Arrival>(frame) {
+        Ok(_) => Ok(Err(Failure::new(Code::WrongState, "you are on the map already"))),
+        Err(_) => Err(error.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arrival_at_play_is_refused_and_nonsense_ends_the_connection() {
+        let read = |text: &str| parse(Encoding::Json, text.as_bytes());
+        assert_eq!(read(r#"{"type":"ping","nonce":7}"#), Ok(Ok(PlayInput::Ping { nonce: 7 })));
+        let secret = "0".repeat(64);
+        let enter = format!(
+            r#"{{"type":"enter","account":"{0}","access_token":"{secret}","character":"{0}",
+                "connection_key":"{secret}","ticket":"{secret}"}}"#,
+            "0198c0de-0000-7000-8000-000000000001"
+        );
+        assert_eq!(read(&enter).unwrap().unwrap_err().code, Code::WrongState);
+        assert_eq!(read(r#"{"type":"fly"}"#).unwrap_err().code, Code::Malformed);
+    }
+}

@@ -1,0 +1,242 @@
+//! A warp: how one character goes from this Map Server to another. Pure: each [`Answer`] in, the
+//! next [`Step`]s out.
+//!
+//! ```text
+//! frozen → route → reserve → settle → transfer → told
+//! ```
+//! Up to the transfer, every failure leaves the character here. The transfer is one transaction
+//! of the store. While its answer is not known the character is neither saved nor let go on,
+//! because it may be the other server's already.
+
+use std::time::{Duration, Instant};
+
+use protocol::{
+    Code, ConnectionInfo, Failure, Ticket,
+    backbone::{characters::Claim, maps::MapServer, seats::SeatReserved},
+};
+
+use crate::stage::Passage;
+
+/// Until when the transfer must have begun: a player is told within 2 s that a warp failed.
+const BEGIN: Duration = Duration::from_millis(1900);
+/// How long an unknown outcome is asked for before the copy is given up.
+const UNKNOWN: Duration = Duration::from_secs(15);
+
+/// One warp.
+#[derive(Debug)]
+pub(crate) struct Handoff {
+    passage: Passage,
+    phase: Phase,
+    since: Instant,
+    /// The player is gone from the map: nobody is there to go on playing, or to be told.
+    left: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Routing,
+    Reserving { target: Box<MapServer> },
+    Settling(Box<Place>),
+    Transferring(Box<Place>),
+    Over,
+}
+
+/// A seat on the target.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) target: MapServer,
+    pub(crate) ticket: Ticket,
+    pub(crate) kept_ms: u64,
+}
+
+/// What was waited for.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Routed(Result<Box<MapServer>, Failure>),
+    Reserved(Result<SeatReserved, Failure>),
+    /// No save of the character is in flight any more; this is the claim to hand over.
+    Settled(Claim),
+    /// The save in flight failed.
+    InDoubt,
+    Transferred(Result<(), Failure>),
+    /// A save in flight said that the character is somebody else's.
+    Fenced(Failure),
+    /// The player left, was sent away or lost its connection.
+    Left,
+    /// Time has passed.
+    Tick,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    AskRoute,
+    AskSeat(Box<MapServer>),
+    /// Say [`Answer::Settled`] or [`Answer::InDoubt`] once it is known.
+    Settle,
+    Transfer {
+        to: Box<MapServer>,
+        claim: Claim,
+    },
+    /// Ask once more for the same transfer.
+    TransferAgain,
+    CancelSeat(Box<Place>),
+    End(End),
+}
+
+/// How a warp ended. Exactly one of these comes, once.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum End {
+    /// It did not happen: the character stays and plays on.
+    Stays(Failure),
+    /// It did not happen, and the player is gone: save and release the character.
+    Released,
+    /// The character is the other server's; the client is told where.
+    HandedOver(Box<ConnectionInfo>),
+    /// The character is somebody else's, or perhaps is: this copy must go, unsaved.
+    Dropped(Failure),
+}
+
+impl Handoff {
+    /// Begins with a frozen character.
+    pub(crate) fn begin(passage: Passage, now: Instant) -> (Self, Vec<Step>) {
+        let handoff = Self { passage, phase: Phase::Routing, since: now, left: false };
+        (handoff, vec![Step::AskRoute])
+    }
+
+    pub(crate) fn passage(&self) -> &Passage {
+        &self.passage
+    }
+
+    pub(crate) fn handle(&mut self, answer: Answer, now: Instant) -> Vec<Step> {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Routing => self.routing(answer, now),
+            Phase::Reserving { target } => self.reserving(target, answer, now),
+            Phase::Settling(place) => self.settling(place, answer, now),
+            Phase::Transferring(place) => self.transferring(place, answer, now),
+            Phase::Over => vec![],
+        }
+    }
+
+    fn routing(&mut self, answer: Answer, now: Instant) -> Vec<Step> {
+        match answer {
+            Answer::Routed(Ok(target)) => {
+                self.phase = Phase::Reserving { target: target.clone() };
+                vec![Step::AskSeat(target)]
+            }
+            Answer::Routed(Err(failure)) => self.stays(failure),
+            Answer::Fenced(failure) => end(End::Dropped(failure)),
+            Answer::Left => end(End::Released),
+            _ if self.is_late(now) => self.stays(late()),
+            _ => self.back(Phase::Routing),
+        }
+    }
+
+    fn reserving(&mut self, target: Box<MapServer>, answer: Answer, now: Instant) -> Vec<Step> {
+        match answer {
+            Answer::Reserved(Ok(seat)) => {
+                let (ticket, kept_ms) = (seat.ticket, seat.kept_ms);
+                self.phase = Phase::Settling(Box::new(Place { target: *target, ticket, kept_ms }));
+                vec![Step::Settle]
+            }
+            Answer::Reserved(Err(failure)) => self.stays(failure),
+            Answer::Fenced(failure) => end(End::Dropped(failure)),
+            // A seat that comes too late is cancelled by whoever hears of it.
+            Answer::Left => end(End::Released),
+            _ if self.is_late(now) => self.stays(late()),
+            _ => self.back(Phase::Reserving { target }),
+        }
+    }
+
+    fn settling(&mut self, place: Box<Place>, answer: Answer, now: Instant) -> Vec<Step> {
+        let last = match answer {
+            Answer::Settled(claim) => {
+                let to = Box::new(place.target.clone());
+                self.since = now;
+                self.phase = Phase::Transferring(place);
+                return vec![Step::Transfer { to, claim }];
+            }
+            Answer::InDoubt => {
+                let message = "your progress could not be saved just now; try again shortly";
+                self.stays(Failure::new(Code::Unavailable, message))
+            }
+            Answer::Fenced(failure) => end(End::Dropped(failure)),
+            Answer::Left => end(End::Released),
+            _ if self.is_late(now) => self.stays(late()),
+            _ => return self.back(Phase::Settling(place)),
+        };
+        [vec![Step::CancelSeat(place)], last].concat()
+    }
+
+    fn transferring(&mut self, place: Box<Place>, answer: Answer, now: Instant) -> Vec<Step> {
+        match answer {
+            Answer::Transferred(Ok(())) => end(End::HandedOver(Box::new(place.connection()))),
+            Answer::Transferred(Err(failure)) if failure.code == Code::Fenced => {
+                [vec![Step::CancelSeat(place)], end(End::Dropped(failure))].concat()
+            }
+            Answer::Transferred(Err(failure)) if is_refusal(&failure) => {
+                let last = if self.left { end(End::Released) } else { self.stays(failure) };
+                [vec![Step::CancelSeat(place)], last].concat()
+            }
+            Answer::Transferred(Err(_)) if now < self.since + UNKNOWN => {
+                self.phase = Phase::Transferring(place);
+                vec![Step::TransferAgain]
+            }
+            Answer::Transferred(Err(_)) => end(End::Dropped(Failure::new(
+                Code::Unavailable,
+                "the way to the other map was cut off; log in and select again",
+            ))),
+            Answer::Left => {
+                self.left = true;
+                self.back(Phase::Transferring(place))
+            }
+            _ => self.back(Phase::Transferring(place)),
+        }
+    }
+
+    fn stays(&self, failure: Failure) -> Vec<Step> {
+        end(End::Stays(failure))
+    }
+
+    fn back(&mut self, phase: Phase) -> Vec<Step> {
+        self.phase = phase;
+        vec![]
+    }
+
+    fn is_late(&self, now: Instant) -> bool {
+        now >= self.since + BEGIN
+    }
+}
+
+impl Place {
+    fn connection(&self) -> ConnectionInfo {
+        let target = &self.target;
+        ConnectionInfo {
+            address: target.address.clone(),
+            port: target.port,
+            connection_key: target.connection_key.clone(),
+            ticket: self.ticket.clone(),
+            seat_kept_ms: self.kept_ms,
+            server: target.server.clone(),
+            map: target.map.clone(),
+            channel: target.channel,
+        }
+    }
+}
+
+fn end(how: End) -> Vec<Step> {
+    vec![Step::End(how)]
+}
+
+fn late() -> Failure {
+    Failure::new(Code::DeadlinePassed, "the other map did not answer in time; try again shortly")
+}
+
+/// Whether the store has said no, as against not having been heard: a fault of the answerer may
+/// have struck after the transaction.
+fn is_refusal(failure: &Failure) -> bool {
+    !failure.retry && failure.code != Code::Internal
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Seats, and how one comes to stand on the map.
+
+use std::time::Instant;
+
+use protocol::{
+    Code, Failure, Ticket,
+    backbone::{
+        events::CharacterEntered,
+        seats::{CancelSeat, ReserveSeat, SeatReserved},
+    },
+    play::PlayMessage,
+};
+
+use super::{Admitted, Entry, Host, Outbox, Player, Shown, Spread, command::draining};
+use crate::courier::News;
+
+impl Host {
+    pub(super) fn reserve(
+        &mut self,
+        seat: &ReserveSeat,
+        now: Instant,
+    ) -> Result<SeatReserved, Failure> {
+        if self.is_draining {
+            return Err(draining());
+        }
+        if seat.incarnation != self.own.incarnation {
+            let message = "this is a later life of that Map Server; ask the Cluster for a route";
+            return Err(Failure::new(Code::ServerUnknown, message));
+        }
+        // What was to be given up is expected again; while that is under way, a hand-over could
+        // be undone right after it was made.
+        if !self.abandons.stop(seat.character) {
+            let message = "that character's earlier seat is being given up; try again shortly";
+            return Err(Failure::new(Code::Busy, message));
+        }
+        let ticket = Ticket::from_bytes(rand::random());
+        self.seats.reserve(seat.character, seat.account, ticket.clone(), now)?;
+        let kept_ms = u64::try_from(self.seats.kept_for().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(character = %seat.character, name = seat.name, "a seat is kept");
+        Ok(SeatReserved { ticket, kept_ms })
+    }
+
+    pub(super) fn cancel(&mut self, cancel: &CancelSeat, now: Instant) {
+        // Whoever cancels believes that it was not handed over, but may not know.
+        if self.seats.cancel(cancel.character, &cancel.ticket)
+            && !self.seats.expects(cancel.character)
+        {
+            self.abandons.add(cancel.character, now);
+        }
+    }
+
+    pub(super) fn take_seat(&mut self, shown: &Shown, now: Instant) -> Result<(), Failure> {
+        if self.is_draining {
+            return Err(draining());
+        }
+        self.seats.take(shown.character, shown.account, &shown.ticket, now)
+    }
+
+    /// Frees the place of a character that cannot enter, and gives the character up.
+    pub(super) fn forfeit(&mut self, character: protocol::CharacterId, now: Instant) {
+        if self.keeper.keeps(character) {
+            return; // It stands here, or is being saved: that is another arrival's.
+        }
+        self.seats.leave(character);
+        if !self.seats.expects(character) {
+            self.abandons.add(character, now);
+        }
+    }
+
+    /// Puts a loaded character on the map.
+    pub(super) fn enter(&mut self, entry: Entry, now: Instant) -> Result<Admitted, Failure> {
+        let character = entry.loaded.character;
+        if let Some(refusal) = self.refusal(&entry) {
+            self.forfeit(character, now);
+            return Err(refusal);
+        }
+        if !self.seats.enter(character) {
+            let message = "entering took too long, or was called off; select again";
+            return Err(Failure::new(Code::TicketInvalid, message));
+        }
+        Ok(self.admit(entry, now))
+    }
+
+    fn refusal(&self, entry: &Entry) -> Option<Failure> {
+        if self.is_draining {
+            return Some(draining());
+        }
+        if let Some(failure) = self.ended.why(entry.session) {
+            return Some(failure);
+        }
+        self.keeper.keeps(entry.loaded.character).then(|| {
+            let message = "that character is still here; try again shortly";
+            Failure::new(Code::CharacterInUse, message)
+        })
+    }
+
+    fn admit(&mut self, entry: Entry, now: Instant) -> Admitted {
+        let Entry { loaded, session, encoding } = entry;
+        let (mut outbox, messages) = Outbox::new(encoding);
+        let (entity, effects) = self.stage.enter(&loaded.name, self.place(&loaded.state));
+        // A fresh queue has room.
+        let _ = outbox.tell(&mut Spread::new(self.entered(entity)));
+        let player = Player {
+            character: loaded.character,
+            account: loaded.account,
+            session,
+            name: loaded.name.clone(),
+            data: loaded.state.data.clone(),
+            outbox,
+            warp: None,
+        };
+        self.players.insert(entity, player);
+        self.present.insert(loaded.character, entity);
+        self.keeper.adopt(loaded.character, loaded.claim, loaded.state, now);
+        for effect in effects {
+            self.show(effect, now);
+        }
+        tracing::info!(character = %loaded.character, name = loaded.name, %entity, "entered");
+        self.news.push(News::Entered(CharacterEntered {
+            character: loaded.character,
+            name: loaded.name,
+            server: self.own.server.clone(),
+            map: self.own.map.clone(),
+        }));
+        Admitted { entity, messages }
+    }
+
+    /// A position of another map means nothing here.
+    fn place(&self, state: &protocol::CharacterState) -> Option<protocol::Position> {
+        state.position.filter(|_| state.map == self.own.map)
+    }
+
+    fn entered(&self, entity: protocol::EntityId) -> PlayMessage {
+        let plan = self.stage.plan();
+        PlayMessage::Entered {
+            map: self.own.map.clone(),
+            channel: self.own.channel,
+            you: entity,
+            position: self.stage.position(entity).unwrap_or(plan.spawn),
+            size: (plan.width, plan.height),
+            portals: self.stage.portals(),
+            others: self.stage.in_sight(entity),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What the host can be told, and the handle to tell it.
+
+use bytes::Bytes;
+use protocol::{
+    AccountId, CharacterId, Code, EntityId, Failure, SessionId, Ticket,
+    backbone::{
+        Done,
+        characters::LoadedCharacter,
+        events::SessionEnded,
+        seats::{CancelSeat, EvictCharacter, ReserveSeat, SeatReserved},
+    },
+    frame::Encoding,
+    play::PlayInput,
+};
+use tokio::sync::{mpsc, oneshot};
+
+/// Where an answer goes.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// Something the host is told or asked.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Reserve(ReserveSeat, Reply<SeatReserved>),
+    Cancel(CancelSeat, Reply<Done>),
+    Evict(EvictCharacter, Reply<Done>),
+    TakeSeat(Shown, Reply<()>),
+    /// The character could not be loaded after its ticket was taken.
+    Forfeit(CharacterId),
+    Enter(Box<Entry>, Reply<Admitted>),
+    /// An input, or why it cannot be taken.
+    Input(EntityId, Result<PlayInput, Failure>),
+    /// The connection is lost, or its client broke the rules, which it is told.
+    Lost(EntityId, String, Option<Failure>),
+    SessionEnded(SessionEnded),
+}
+
+/// What a client shows for its seat.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) account: AccountId,
+    pub(crate) character: CharacterId,
+    pub(crate) ticket: Ticket,
+}
+
+/// A character that is loaded and wants to stand on the map.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) loaded: LoadedCharacter,
+    pub(crate) session: SessionId,
+    pub(crate) encoding: Encoding,
+}
+
+/// It stands there. The host takes it off the map when the receiver is dropped.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) entity: EntityId,
+    pub(crate) messages: mpsc::Receiver<Bytes>,
+}
+
+/// A handle to the host. A sender waits while the host's queue is full.
+#[derive(Debug, Clone)]
+pub(crate) struct HostLink(pub(crate) mpsc::Sender<Command>);
+
+impl HostLink {
+    /// Tells; once the host has ended it does nothing.
+    pub(crate) async fn tell(&self, command: Command) {
+        let _ = self.0.send(command).await;
+    }
+
+    /// Asks, and waits for the answer. The caller sets the deadline.
+    pub(crate) async fn ask<T>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, Failure> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await;
+        // A dropped reply is a host that has ended.
+        answer.await.unwrap_or_else(|_| Err(draining()))
+    }
+}
+
+/// What is said while this server shuts down.
+pub(crate) fn draining() -> Failure {
+    Failure::new(Code::Draining, "this map is shutting down; select again shortly")
+}

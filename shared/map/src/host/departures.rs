@@ -1,0 +1,145 @@
+//! Leaving: by wish, by a lost connection, by being sent away, by a drain.
+
+use std::time::Instant;
+
+use protocol::{
+    CharacterId, Code, EntityId, Failure, SessionId,
+    backbone::{Done, events::CharacterLeft, seats::EvictCharacter},
+};
+
+use super::{Departing, FAREWELL, Host, Reply, command::draining, ended, goodbye};
+use crate::courier::News;
+
+impl Host {
+    /// Takes a player off the map and has its character saved and released; then its client is
+    /// told goodbye and the connection ended.
+    pub(super) fn depart(
+        &mut self,
+        entity: EntityId,
+        reason: String,
+        failure: Option<Failure>,
+        now: Instant,
+    ) {
+        let Some(last) = self.state_of(entity) else { return };
+        let Some(player) = self.players.remove(&entity) else { return };
+        let character = player.character;
+        self.present.remove(&character);
+        let departing = Departing {
+            name: player.name,
+            reason,
+            last: last.clone(),
+            outbox: Some(player.outbox),
+            goodbye: failure,
+            since: now,
+            waiting: Vec::new(),
+        };
+        self.departing.insert(character, departing);
+        if let Some(effect) = self.stage.leave(entity) {
+            self.show(effect, now);
+        }
+        match player.warp {
+            // Where the character is decides what is to be saved.
+            Some(warp) => self.warp_left(warp, now),
+            None => {
+                self.keeper.release(character, last, now);
+                self.save(character, now);
+            }
+        }
+    }
+
+    /// Nothing is left to be saved of a departing character.
+    pub(super) fn conclude(&mut self, character: CharacterId, failure: Option<Failure>) {
+        let Some(departing) = self.departing.remove(&character) else { return };
+        self.seats.leave(character);
+        if let Some(mut outbox) = departing.outbox {
+            let _ = outbox.tell(&mut goodbye(departing.goodbye.or(failure)));
+        }
+        for reply in departing.waiting {
+            let _ = reply.send(Ok(Done {}));
+        }
+        tracing::info!(%character, name = departing.name, reason = departing.reason, "left");
+        self.news.push(News::Left(CharacterLeft {
+            character,
+            name: departing.name,
+            server: self.own.server.clone(),
+            reason: departing.reason,
+        }));
+    }
+
+    /// Sends a player away whose copy must not be saved.
+    pub(super) fn drop_copy(&mut self, character: CharacterId, failure: Failure, now: Instant) {
+        tracing::warn!(%character, %failure, "this copy is dropped, unsaved");
+        self.keeper.forget(character);
+        if let Some(entity) = self.present.remove(&character)
+            && let Some(mut player) = self.players.remove(&entity)
+        {
+            if let Some(effect) = self.stage.leave(entity) {
+                self.show(effect, now);
+            }
+            self.seats.leave(character);
+            let _ = player.outbox.tell(&mut goodbye(Some(failure)));
+        } else {
+            self.conclude(character, Some(failure));
+        }
+    }
+
+    pub(super) fn evict(&mut self, evict: &EvictCharacter, reply: Reply<Done>, now: Instant) {
+        let character = evict.character;
+        if evict.incarnation != self.own.incarnation {
+            // That life is over, and with it all it held.
+            let _ = reply.send(Ok(Done {}));
+            return;
+        }
+        if let Some(&entity) = self.present.get(&character) {
+            let failure = Failure::new(Code::CharacterInUse, evict.reason.clone());
+            self.depart(entity, format!("evicted: {}", evict.reason), Some(failure), now);
+        }
+        if let Some(departing) = self.departing.get_mut(&character) {
+            departing.waiting.push(reply);
+            return;
+        }
+        self.seats.give_up(character);
+        self.seats.leave(character);
+        let _ = reply.send(match self.abandons.stop(character) {
+            true => Ok(Done {}),
+            false => Err(Failure::new(Code::Busy, "it is being given up; try again shortly")),
+        });
+    }
+
+    pub(super) fn end_session(&mut self, session: SessionId, why: Code, now: Instant) {
+        self.ended.add(session, why, now);
+        let of_it = self.players.iter().filter(|(_, player)| player.session == session);
+        let entities: Vec<EntityId> = of_it.map(|(entity, _)| *entity).collect();
+        for entity in entities {
+            self.depart(entity, format!("session ended: {why}"), Some(ended::failure(why)), now);
+        }
+    }
+
+    /// Lets nobody in any more and sends everybody away, saved.
+    pub(crate) fn drain(&mut self, now: Instant) {
+        self.is_draining = true;
+        let entities: Vec<EntityId> = self.players.keys().copied().collect();
+        for entity in entities {
+            self.depart(entity, "the map is shutting down".to_owned(), Some(draining()), now);
+        }
+        for character in self.seats.clear() {
+            self.abandons.add(character, now);
+        }
+    }
+
+    /// Clients do not wait for ever for a Central that is away.
+    pub(super) fn say_late_goodbyes(&mut self, now: Instant) {
+        for departing in self.departing.values_mut() {
+            if now >= departing.since + FAREWELL
+                && let Some(mut outbox) = departing.outbox.take()
+            {
+                let failure = departing.goodbye.take().unwrap_or_else(|| {
+                    let message = "you have left; this server saves your progress as soon as \
+                        Central is back";
+                    Failure::new(Code::Unavailable, message)
+                });
+                let _ = outbox.tell(&mut goodbye(Some(failure)));
+            }
+        }
+    }
+}

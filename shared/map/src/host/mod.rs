@@ -1,0 +1,243 @@
+//! The one owner of the stage, the seats and the players.
+//!
+//! [`Host`] is told things and ticks; it waits for nothing. What needs an answer of another
+//! server goes out as a [`Job`] and comes back as an [`Outcome`].
+//!
+//! # Layout
+//! - `run`: the task: tick, commands, outcomes, drain.
+//! - `command`: what the host can be told.
+//! - `arrivals`: seats, and entering. `departures`: leaving, evicting, draining.
+//! - `play`: what players do, and who is told.
+//! - `warps`: hand-offs. `saves`: what is to be written, and what came of it.
+//! - `outbox`: a client's queue. `abandon`, `ended`: small memories.
+
+mod abandon;
+mod arrivals;
+mod command;
+mod departures;
+mod ended;
+mod outbox;
+mod play;
+mod run;
+mod saves;
+mod warps;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use protocol::{
+    AccountId, CharacterId, CharacterState, EntityId, Failure, SessionId,
+    backbone::{Done, maps::MapServer},
+    play::PlayMessage,
+};
+
+pub(crate) use command::Reply;
+pub(crate) use command::{Admitted, Command, Entry, HostLink, Shown, draining};
+pub(crate) use run::{Channels, Vitals, run};
+
+use self::{
+    abandon::Abandons,
+    ended::EndedSessions,
+    outbox::{Outbox, Spread},
+    warps::Warp,
+};
+use crate::{
+    courier::News,
+    jobs::{Job, Outcome, WarpId},
+    keeper::Keeper,
+    plan::MapPlan,
+    seats::Seats,
+    stage::Stage,
+};
+
+/// Between two checks of all sessions, which find what a missed event would have told.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How long a leaving client waits for its character to be saved before it is told that this goes
+/// on without it.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// What happens on one map.
+#[derive(Debug)]
+pub(crate) struct Host {
+    own: MapServer,
+    stage: Stage,
+    seats: Seats,
+    keeper: Keeper,
+    players: BTreeMap<EntityId, Player>,
+    present: HashMap<CharacterId, EntityId>,
+    departing: BTreeMap<CharacterId, Departing>,
+    warps: BTreeMap<WarpId, Warp>,
+    next_warp: u64,
+    abandons: Abandons,
+    ended: EndedSessions,
+    next_sweep: Instant,
+    is_draining: bool,
+    /// What the last call wants done; whoever called takes it.
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) news: Vec<News>,
+}
+
+/// Somebody at play.
+#[derive(Debug)]
+struct Player {
+    character: CharacterId,
+    account: AccountId,
+    session: SessionId,
+    name: String,
+    /// What the game stores for it.
+    data: serde_json::Value,
+    outbox: Outbox,
+    warp: Option<WarpId>,
+}
+
+/// Somebody that has left the map and is not saved yet.
+#[derive(Debug)]
+struct Departing {
+    name: String,
+    reason: String,
+    /// The last state of this map, to be saved.
+    last: CharacterState,
+    /// Still to be told goodbye.
+    outbox: Option<Outbox>,
+    goodbye: Option<Failure>,
+    since: Instant,
+    /// Who waits until it is saved.
+    waiting: Vec<Reply<Done>>,
+}
+
+/// Times that can be set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) save_every: Duration,
+    pub(crate) seat_kept: Duration,
+}
+
+impl Host {
+    pub(crate) fn new(own: MapServer, plan: MapPlan, times: Times, now: Instant) -> Self {
+        Self {
+            stage: Stage::new(plan),
+            seats: Seats::new(own.capacity, times.seat_kept),
+            keeper: Keeper::new(times.save_every),
+            players: BTreeMap::new(),
+            present: HashMap::new(),
+            departing: BTreeMap::new(),
+            warps: BTreeMap::new(),
+            next_warp: 1,
+            abandons: Abandons::default(),
+            ended: EndedSessions::default(),
+            next_sweep: now + SWEEP,
+            is_draining: false,
+            jobs: Vec::new(),
+            news: Vec::new(),
+            own,
+        }
+    }
+
+    /// Players on the map.
+    pub(crate) fn population(&self) -> u32 {
+        u32::try_from(self.players.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether nothing of anybody is left to be saved or given up.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.players.is_empty()
+            && self.departing.is_empty()
+            && self.warps.is_empty()
+            && self.abandons.is_empty()
+    }
+
+    /// Characters that would be lost if the host ended now.
+    pub(crate) fn unsaved(&self) -> usize {
+        self.keeper.len()
+    }
+
+    pub(crate) fn handle(&mut self, command: Command, now: Instant) {
+        // A caller that has stopped waiting misses its answer; the work stands.
+        match command {
+            Command::Reserve(seat, reply) => {
+                let _ = reply.send(self.reserve(&seat, now));
+            }
+            Command::Cancel(cancel, reply) => {
+                self.cancel(&cancel, now);
+                let _ = reply.send(Ok(Done {}));
+            }
+            Command::Evict(evict, reply) => self.evict(&evict, reply, now),
+            Command::TakeSeat(shown, reply) => {
+                let _ = reply.send(self.take_seat(&shown, now));
+            }
+            Command::Forfeit(character) => self.forfeit(character, now),
+            Command::Enter(entry, reply) => {
+                let _ = reply.send(self.enter(*entry, now));
+            }
+            Command::Input(entity, Ok(input)) => self.input(entity, input, now),
+            Command::Input(entity, Err(failure)) => {
+                self.tell(entity, PlayMessage::Refused { failure }, now);
+            }
+            Command::Lost(entity, reason, failure) => self.depart(entity, reason, failure, now),
+            Command::SessionEnded(ended) => self.end_session(ended.session, ended.why, now),
+        }
+    }
+
+    pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Written(character, written) => self.written(character, written, now),
+            Outcome::Abandoned(character, answer) => {
+                self.abandons.answered(character, answer.is_ok(), now);
+            }
+            Outcome::Swept(over) => {
+                for session in over {
+                    self.end_session(session, protocol::Code::TokenInvalid, now);
+                }
+            }
+            outcome => self.warp_outcome(outcome, now),
+        }
+    }
+
+    /// One step of the world, `dt` long, and whatever is due.
+    pub(crate) fn tick(&mut self, dt: Duration, now: Instant) {
+        for effect in self.stage.tick(dt.as_secs_f32()) {
+            self.show(effect, now);
+        }
+        self.catch_up(now);
+        for character in self.seats.expire(now) {
+            self.abandons.add(character, now);
+        }
+        self.jobs.extend(self.abandons.ask(now).into_iter().map(Job::Abandon));
+        self.tick_warps(now);
+        self.save_due(now);
+        self.say_late_goodbyes(now);
+        self.sweep(now);
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP;
+        let held: Vec<_> = self.players.values().map(|p| (p.account, p.session)).collect();
+        if !held.is_empty() {
+            self.jobs.push(Job::Sweep(held));
+        }
+    }
+
+    /// The state of a character that plays here.
+    fn state_of(&self, entity: EntityId) -> Option<CharacterState> {
+        let player = self.players.get(&entity)?;
+        let position = self.stage.position(entity);
+        Some(CharacterState { map: self.own.map.clone(), position, data: player.data.clone() })
+    }
+}
+
+/// The last word to a client.
+fn goodbye(failure: Option<Failure>) -> Spread {
+    if let Some(failure) = &failure {
+        let code = failure.code.as_str();
+        metrics::counter!("mmo_map_goodbyes_total", "code" => code).increment(1);
+    }
+    Spread::new(PlayMessage::Goodbye { failure })
+}
+
+#[cfg(test)]
+mod tests;

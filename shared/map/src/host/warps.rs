@@ -1,0 +1,240 @@
+//! Hand-offs: carries each warp's steps out, and answers back to it.
+
+use std::time::Instant;
+
+use protocol::{
+    AccountId, CharacterId, CharacterState, EntityId, Failure,
+    backbone::{
+        characters::TransferCharacter,
+        events::CharacterWarped,
+        maps::MapServer,
+        seats::{CancelSeat, ReserveSeat},
+    },
+    play::PlayMessage,
+};
+
+use super::{Host, Spread};
+use crate::{
+    courier::News,
+    handoff::{Answer, End, Handoff, Step},
+    jobs::{Job, Outcome, WarpId},
+    keeper::Settled,
+    stage::Passage,
+};
+
+/// One warp and whom it moves.
+#[derive(Debug)]
+pub(super) struct Warp {
+    handoff: Handoff,
+    entity: EntityId,
+    character: CharacterId,
+    account: AccountId,
+    name: String,
+    /// What is saved with the transfer.
+    state: CharacterState,
+    /// The transfer that was asked for, as it is asked for again.
+    transfer: Option<TransferCharacter>,
+    /// It waits for the save in flight.
+    settling: bool,
+}
+
+impl Host {
+    pub(super) fn begin_warp(&mut self, entity: EntityId, passage: Passage, now: Instant) {
+        let warp = WarpId(self.next_warp);
+        let Some(player) = self.players.get_mut(&entity) else { return };
+        self.next_warp += 1;
+        player.warp = Some(warp);
+        let state = CharacterState {
+            map: passage.to.clone(),
+            position: Some(passage.arrive),
+            data: player.data.clone(),
+        };
+        let (handoff, steps) = Handoff::begin(passage, now);
+        self.keeper.hold(player.character);
+        let begun = Warp {
+            handoff,
+            entity,
+            character: player.character,
+            account: player.account,
+            name: player.name.clone(),
+            state,
+            transfer: None,
+            settling: false,
+        };
+        self.warps.insert(warp, begun);
+        self.perform(warp, steps, now);
+    }
+
+    pub(super) fn warp_of(&self, character: CharacterId) -> Option<WarpId> {
+        let mut of_it = self.warps.iter().filter(|(_, warp)| warp.character == character);
+        of_it.next().map(|(id, _)| *id)
+    }
+
+    pub(super) fn warp_left(&mut self, warp: WarpId, now: Instant) {
+        self.answer(warp, Answer::Left, now);
+    }
+
+    pub(super) fn warp_fenced(&mut self, warp: WarpId, failure: Failure, now: Instant) {
+        self.answer(warp, Answer::Fenced(failure), now);
+    }
+
+    pub(super) fn warp_outcome(&mut self, outcome: Outcome, now: Instant) {
+        match outcome {
+            Outcome::Routed(warp, answer) => self.answer(warp, Answer::Routed(answer), now),
+            Outcome::Transferred(warp, answer) => {
+                self.answer(warp, Answer::Transferred(answer), now);
+            }
+            Outcome::Reserved { warp, target, character, answer } => {
+                match answer {
+                    // The warp is over: this seat is nobody's.
+                    Ok(seat) if !self.warps.contains_key(&warp) => {
+                        let cancel = CancelSeat { character, ticket: seat.ticket };
+                        self.jobs.push(Job::CancelSeat(target, cancel));
+                    }
+                    answer => self.answer(warp, Answer::Reserved(answer), now),
+                }
+            }
+            Outcome::Written(..) | Outcome::Abandoned(..) | Outcome::Swept(_) => {}
+        }
+    }
+
+    pub(super) fn tick_warps(&mut self, now: Instant) {
+        let going: Vec<WarpId> = self.warps.keys().copied().collect();
+        for warp in going {
+            self.answer(warp, Answer::Tick, now);
+        }
+    }
+
+    /// A save has ended: a warp may have waited for it.
+    pub(super) fn warp_settle(&mut self, character: CharacterId, now: Instant) {
+        if let Some(id) = self.warp_of(character)
+            && self.warps.get(&id).is_some_and(|warp| warp.settling)
+        {
+            self.settle(id, now);
+        }
+    }
+
+    fn settle(&mut self, id: WarpId, now: Instant) {
+        let Some(warp) = self.warps.get_mut(&id) else { return };
+        let settled = self.keeper.settled(warp.character);
+        warp.settling = settled == Settled::NotYet;
+        match settled {
+            Settled::Yes(claim) => self.answer(id, Answer::Settled(claim), now),
+            Settled::InDoubt => self.answer(id, Answer::InDoubt, now),
+            Settled::NotYet => {}
+        }
+    }
+
+    fn answer(&mut self, id: WarpId, answer: Answer, now: Instant) {
+        let Some(warp) = self.warps.get_mut(&id) else { return };
+        let steps = warp.handoff.handle(answer, now);
+        self.perform(id, steps, now);
+    }
+
+    fn perform(&mut self, id: WarpId, steps: Vec<Step>, now: Instant) {
+        for step in steps {
+            let Some(warp) = self.warps.get_mut(&id) else { return };
+            match step {
+                Step::AskRoute => {
+                    self.jobs.push(Job::Route(id, warp.handoff.passage().to.clone()));
+                }
+                Step::AskSeat(target) => {
+                    let seat = warp.seat_on(&target);
+                    self.jobs.push(Job::Seat(id, target, seat));
+                }
+                Step::Settle => self.settle(id, now),
+                Step::Transfer { to, claim } => {
+                    let transfer = TransferCharacter {
+                        character: warp.character,
+                        claim,
+                        state: warp.state.clone(),
+                        to: to.life(),
+                    };
+                    warp.transfer = Some(transfer.clone());
+                    let transfer = Box::new(transfer);
+                    self.jobs.push(Job::Transfer { warp: id, transfer, again: false });
+                }
+                Step::TransferAgain => {
+                    // There is one: it was asked for before.
+                    let again = warp.transfer.clone().map(Box::new);
+                    let again =
+                        again.map(|transfer| Job::Transfer { warp: id, transfer, again: true });
+                    self.jobs.extend(again);
+                }
+                Step::CancelSeat(place) => {
+                    let cancel = CancelSeat { character: warp.character, ticket: place.ticket };
+                    self.jobs.push(Job::CancelSeat(place.target.server, cancel));
+                }
+                Step::End(end) => self.end_warp(id, end, now),
+            }
+        }
+    }
+
+    fn end_warp(&mut self, id: WarpId, end: End, now: Instant) {
+        let Some(warp) = self.warps.remove(&id) else { return };
+        if let Some(player) = self.players.get_mut(&warp.entity) {
+            player.warp = None;
+        }
+        match end {
+            End::Stays(failure) => self.stay(&warp, failure, now),
+            End::Released => self.release_departing(warp.character, now),
+            End::HandedOver(connection) => {
+                tracing::info!(character = %warp.character, to = %connection.server, "warped");
+                self.news.push(News::Warped(CharacterWarped {
+                    character: warp.character,
+                    name: warp.name.clone(),
+                    from: self.own.server.clone(),
+                    to: connection.server.clone(),
+                    map: connection.map.clone(),
+                }));
+                self.hand_over(&warp, PlayMessage::WarpTo { connection: *connection }, now);
+            }
+            End::Dropped(failure) => self.drop_copy(warp.character, failure, now),
+        }
+    }
+
+    fn stay(&mut self, warp: &Warp, failure: Failure, now: Instant) {
+        if !self.players.contains_key(&warp.entity) {
+            return self.release_departing(warp.character, now);
+        }
+        tracing::info!(character = %warp.character, %failure, "a warp was refused");
+        self.keeper.unhold(warp.character);
+        self.stage.unfreeze(warp.entity);
+        let map = warp.handoff.passage().to.clone();
+        self.tell(warp.entity, PlayMessage::WarpRefused { map, failure }, now);
+    }
+
+    fn release_departing(&mut self, character: CharacterId, now: Instant) {
+        if let Some(departing) = self.departing.get(&character) {
+            let last = departing.last.clone();
+            self.keeper.release(character, last, now);
+            self.save(character, now);
+        }
+    }
+
+    /// Forgets a character that is the other server's now; ends its connection here.
+    fn hand_over(&mut self, warp: &Warp, warp_to: PlayMessage, now: Instant) {
+        self.keeper.forget(warp.character);
+        let Some(mut player) = self.players.remove(&warp.entity) else {
+            return self.conclude(warp.character, None);
+        };
+        // A client too slow to be told loses its connection here, and its seat there expires.
+        let _ = player.outbox.tell(&mut Spread::new(warp_to));
+        self.present.remove(&warp.character);
+        self.seats.leave(warp.character);
+        if let Some(effect) = self.stage.leave(warp.entity) {
+            self.show(effect, now);
+        }
+    }
+}
+
+impl Warp {
+    fn seat_on(&self, target: &MapServer) -> ReserveSeat {
+        ReserveSeat {
+            incarnation: target.incarnation,
+            account: self.account,
+            character: self.character,
+            name: self.name.clone(),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Work that waits for others, done beside the tick: a job in, its outcome back to the host.
+
+use std::{sync::Arc, time::Duration};
+
+use nats::Backbone;
+use protocol::{
+    AccountId, CharacterId, Code, Failure, MapName, ServerId, SessionId,
+    backbone::{
+        Done, Life,
+        characters::{
+            AbandonCharacter, LoadCharacter, ReleaseCharacter, SaveCharacter, TransferCharacter,
+        },
+        maps::{MapServer, Route},
+        seats::{CancelSeat, ReserveSeat, SeatReserved},
+    },
+};
+use sessions::Sessions;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
+
+use crate::keeper::{Write, Written};
+
+/// Jobs worked on at once; more wait in their channel.
+const AT_ONCE: usize = 64;
+/// Longest wait for a route or a seat: both together must fit into the 2 s after which a player
+/// is told that a warp failed.
+const WARP_STEP: Duration = Duration::from_millis(800);
+/// Longest wait for one answer about a transfer, asked for [`TRANSFER_TRIES`] times with one id.
+const TRANSFER_STEP: Duration = Duration::from_millis(700);
+const TRANSFER_TRIES: u32 = 3;
+/// Before the same transfer is asked for again.
+const TRANSFER_PAUSE: Duration = Duration::from_millis(300);
+
+/// Which warp; never used again within one life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct WarpId(pub(crate) u64);
+
+/// Something to be asked of another server.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Write(CharacterId, Box<Write>),
+    Abandon(CharacterId),
+    Route(WarpId, MapName),
+    Seat(WarpId, Box<MapServer>, ReserveSeat),
+    Transfer {
+        warp: WarpId,
+        transfer: Box<TransferCharacter>,
+        again: bool,
+    },
+    /// No outcome: a seat that cannot be cancelled expires.
+    CancelSeat(ServerId, CancelSeat),
+    /// Which of these sessions are over?
+    Sweep(Vec<(AccountId, SessionId)>),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Written(CharacterId, Written),
+    Abandoned(CharacterId, Result<Done, Failure>),
+    Routed(WarpId, Result<Box<MapServer>, Failure>),
+    Reserved {
+        warp: WarpId,
+        target: ServerId,
+        character: CharacterId,
+        answer: Result<SeatReserved, Failure>,
+    },
+    Transferred(WarpId, Result<(), Failure>),
+    /// These are over.
+    Swept(Vec<SessionId>),
+}
+
+impl Job {
+    /// The outcome of a job that there was no room for.
+    pub(crate) fn refused(self) -> Option<Outcome> {
+        let busy = Failure::new(Code::Busy, "too much is waiting to be saved; try again shortly");
+        Some(match self {
+            Self::Write(character, write) => Outcome::Written(character, answered(&write, busy)),
+            Self::Abandon(character) => Outcome::Abandoned(character, Err(busy)),
+            Self::Route(warp, _) => Outcome::Routed(warp, Err(busy)),
+            Self::Seat(warp, target, seat) => {
+                let (target, character) = (target.server, seat.character);
+                Outcome::Reserved { warp, target, character, answer: Err(busy) }
+            }
+            Self::Transfer { warp, .. } => Outcome::Transferred(warp, Err(busy)),
+            Self::CancelSeat(..) | Self::Sweep(_) => return None,
+        })
+    }
+}
+
+fn answered(write: &Write, failure: Failure) -> Written {
+    match write {
+        Write::Check => Written::Checked(Err(failure)),
+        Write::Save { .. } => Written::Saved(Err(failure)),
+        Write::Release { .. } => Written::Released(Err(failure)),
+    }
+}
+
+/// Does jobs until their channel is closed, then ends those that are going on.
+pub(crate) async fn work(
+    mut jobs: mpsc::Receiver<Job>,
+    outcomes: mpsc::Sender<Outcome>,
+    desk: Desk,
+) {
+    let (desk, room) = (Arc::new(desk), Arc::new(Semaphore::new(AT_ONCE)));
+    let mut working = JoinSet::new();
+    while let Some(job) = jobs.recv().await {
+        // The semaphore is never closed, so a permit always comes.
+        let Ok(permit) = room.clone().acquire_owned().await else { break };
+        while working.try_join_next().is_some() {}
+        let (desk, outcomes) = (desk.clone(), outcomes.clone());
+        working.spawn(async move {
+            if let Some(outcome) = desk.handle(job).await {
+                // The host is gone: nobody wants to know.
+                let _ = outcomes.send(outcome).await;
+            }
+            drop(permit);
+        });
+    }
+    while working.join_next().await.is_some() {}
+}
+
+/// Whom jobs are asked of, and as whom. Every call has a deadline.
+pub(crate) struct Desk {
+    pub(crate) backbone: Backbone,
+    pub(crate) sessions: Sessions,
+    pub(crate) own: Life,
+}
+
+impl Desk {
+    async fn handle(&self, job: Job) -> Option<Outcome> {
+        Some(match job {
+            Job::Write(character, write) => {
+                let written = self.write(character, *write).await;
+                count(&written);
+                Outcome::Written(character, written)
+            }
+            Job::Abandon(character) => {
+                let abandon = AbandonCharacter { character, owner: self.own.clone() };
+                Outcome::Abandoned(character, self.backbone.call(&(), abandon).await)
+            }
+            Job::Route(warp, map) => {
+                let route = Route { map, channel: None };
+                let routed = self.backbone.call_within(&(), route, WARP_STEP).await;
+                Outcome::Routed(warp, routed.map(|routed| Box::new(routed.server)))
+            }
+            Job::Seat(warp, target, seat) => {
+                let (target, character) = (target.server, seat.character);
+                let answer = self.backbone.call_within(&target, seat, WARP_STEP).await;
+                Outcome::Reserved { warp, target, character, answer }
+            }
+            Job::Transfer { warp, transfer, again } => {
+                if again {
+                    tokio::time::sleep(TRANSFER_PAUSE).await;
+                }
+                let (step, tries) = (TRANSFER_STEP, TRANSFER_TRIES);
+                let answer = self.backbone.call_again(&(), *transfer, step, tries).await;
+                Outcome::Transferred(warp, answer.map(drop))
+            }
+            Job::CancelSeat(target, cancel) => {
+                // Should it fail, the seat expires.
+                let _ = self.backbone.call_again(&target, cancel, WARP_STEP, 2).await;
+                return None;
+            }
+            Job::Sweep(held) => Outcome::Swept(self.sweep(&held).await?),
+        })
+    }
+
+    async fn write(&self, character: CharacterId, write: Write) -> Written {
+        match write {
+            Write::Check => {
+                let load = LoadCharacter { character, owner: self.own.clone() };
+                let loaded = self.backbone.call(&(), load).await;
+                Written::Checked(loaded.map(|loaded| loaded.claim))
+            }
+            Write::Save { claim, state } => {
+                let save = SaveCharacter { character, claim, state };
+                Written::Saved(self.backbone.call(&(), save).await.map(|saved| saved.claim))
+            }
+            Write::Release { claim, state } => {
+                let release = ReleaseCharacter { character, claim, state };
+                Written::Released(self.backbone.call(&(), release).await.map(drop))
+            }
+        }
+    }
+
+    /// `None` while Redis is away: nothing is known then.
+    async fn sweep(&self, held: &[(AccountId, SessionId)]) -> Option<Vec<SessionId>> {
+        let holds = self.sessions.which_hold(held).await.ok()?;
+        let over = held.iter().zip(holds).filter(|(_, holds)| !holds);
+        Some(over.map(|((_, session), _)| *session).collect())
+    }
+}
+
+fn count(written: &Written) {
+    let outcome = match written {
+        Written::Checked(_) => return,
+        Written::Saved(Ok(_)) => "saved",
+        Written::Released(Ok(())) => "released",
+        Written::Saved(Err(failure)) | Written::Released(Err(failure)) => failure.code.as_str(),
+    };
+    metrics::counter!("mmo_map_saves_total", "outcome" => outcome).increment(1);
+}

@@ -1,0 +1,203 @@
+//! This server's place in the cluster: registered, beating, and knowing its peers.
+
+use std::time::Duration;
+
+use instance::Condition;
+use nats::{Backbone, BackboneError, Subscription, table::PeerEvent};
+use protocol::{
+    Channel, Code, Failure,
+    backbone::{
+        View,
+        events::ClusterUp,
+        maps::{LeaveMap, ListPeers, MapBeat, MapServer, RegisterMap},
+    },
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    host::Vitals,
+    peers::{Heard, PeerView},
+};
+
+/// Between two beats, and the longest wait for the answer to one.
+const BEAT: Duration = Duration::from_secs(1);
+/// Between two attempts to register.
+const RETRY: Duration = Duration::from_millis(500);
+/// How long another server of this id has to be found dead: three missed beats, and then some.
+const ID_IN_USE: Duration = Duration::from_secs(6);
+
+/// A Map Server's membership.
+pub(crate) struct Membership {
+    backbone: Backbone,
+    own: MapServer,
+    peers: PeerView,
+    events: Subscription<PeerEvent>,
+    clusters: Subscription<ClusterUp>,
+    registered: Condition,
+    /// The last beat showed that the peer list is behind.
+    was_behind: bool,
+}
+
+impl Membership {
+    /// Listens for peers from before it registers, so that no change is missed in between.
+    pub(crate) async fn new(
+        backbone: Backbone,
+        own: MapServer,
+        registered: Condition,
+    ) -> Result<Self, BackboneError> {
+        let events = backbone.subscribe::<PeerEvent>().await?;
+        let clusters = backbone.subscribe::<ClusterUp>().await?;
+        let peers = PeerView::new(own.server.clone());
+        Ok(Self { backbone, own, peers, events, clusters, registered, was_behind: false })
+    }
+
+    /// Registers for the first time; waits for a Cluster for as long as it takes. The channel is
+    /// the Cluster's to give.
+    ///
+    /// # Errors
+    /// What the Cluster said, such as that another server has this id.
+    pub(crate) async fn join(&mut self) -> Result<Channel, Failure> {
+        let (begin, mut said) = (Instant::now(), false);
+        loop {
+            let failure = match self.register().await {
+                Ok(()) => return Ok(self.own.channel),
+                Err(failure) => failure,
+            };
+            let goes_on = match failure.code {
+                Code::IdInUse => begin.elapsed() < ID_IN_USE,
+                _ => failure.retry,
+            };
+            if !goes_on {
+                return Err(failure);
+            }
+            if !said {
+                warn!(%failure, "not registered yet; trying until it is");
+            }
+            said = true;
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Beats and follows the peers until `until`; then tells the Cluster that this server leaves.
+    pub(crate) async fn stay(mut self, vitals: watch::Receiver<Vitals>, until: CancellationToken) {
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = until.cancelled() => break,
+                _ = beats.tick() => {
+                    let now = *vitals.borrow(); // no lock is held over the await
+                    self.beat(now).await;
+                }
+                Some(event) = self.events.next() => self.hear(event).await,
+                Some(up) = self.clusters.next() => {
+                    info!(central = %up.central, "a Cluster is up");
+                    self.register_again().await;
+                }
+            }
+        }
+        self.leave().await;
+    }
+
+    async fn beat(&mut self, vitals: Vitals) {
+        self.own.population = vitals.population;
+        let beat =
+            MapBeat { life: self.own.life(), population: vitals.population, load: vitals.load };
+        match self.backbone.call_within(&(), beat, BEAT).await {
+            Ok(heard) if !heard.known => self.register_again().await,
+            Ok(heard) => {
+                self.registered.up();
+                self.follow(heard.view).await;
+            }
+            Err(failure) => self.registered.down(failure.to_string()),
+        }
+    }
+
+    /// An event may be on its way still when a beat's answer speaks of it; by the next beat it
+    /// has come or is lost.
+    async fn follow(&mut self, view: View) {
+        let is_behind = self.peers.is_behind(view);
+        if is_behind && self.was_behind {
+            self.repair().await;
+        } else {
+            self.was_behind = is_behind;
+        }
+    }
+
+    async fn hear(&mut self, event: PeerEvent) {
+        let what = describe(&event);
+        match self.peers.hear(event) {
+            Heard::Applied => {
+                if let Some(what) = what {
+                    info!("{what}");
+                }
+                self.count();
+            }
+            Heard::Late => {}
+            Heard::Missed => self.repair().await,
+        }
+    }
+
+    async fn repair(&mut self) {
+        // Should it fail, the next event or beat shows the gap again.
+        if let Ok(list) = self.backbone.call_within(&(), ListPeers {}, BEAT).await {
+            self.peers.replace(list.view, list.maps);
+            self.was_behind = false;
+            self.count();
+            info!(peers = self.peers.len(), "the peer list was renewed");
+        }
+    }
+
+    async fn register_again(&mut self) {
+        if let Err(failure) = self.register().await {
+            self.registered.down(failure.to_string());
+        }
+    }
+
+    async fn register(&mut self) -> Result<(), Failure> {
+        let register = RegisterMap { server: self.own.clone() };
+        let registered = self.backbone.call(&(), register).await?;
+        if registered.channel != self.own.channel {
+            info!(channel = %registered.channel, "the Cluster gave another channel");
+            self.own.channel = registered.channel;
+        }
+        self.peers.replace(registered.view, registered.peers);
+        self.was_behind = false;
+        self.count();
+        self.registered.up();
+        info!(peers = self.peers.len(), channel = %self.own.channel, "registered");
+        Ok(())
+    }
+
+    async fn leave(&self) {
+        let reason = "it was told to stop".to_owned();
+        let leave = LeaveMap { life: self.own.life(), reason };
+        if let Err(failure) = self.backbone.call_within(&(), leave, BEAT).await {
+            // It will be missed after three beats.
+            warn!(%failure, "the Cluster could not be told of the end");
+        }
+    }
+
+    fn count(&self) {
+        let peers = u32::try_from(self.peers.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("mmo_map_peers").set(f64::from(peers));
+    }
+}
+
+/// What is worth a line in the log: who comes and who goes.
+fn describe(event: &PeerEvent) -> Option<String> {
+    match event {
+        PeerEvent::Up(up) => {
+            let MapServer { server, map, channel, address, port, .. } = &up.server;
+            Some(format!("peer up: {server} runs {map} channel {channel} at {address}:{port}"))
+        }
+        PeerEvent::Down(down) => Some(format!("peer down: {} ({})", down.life.server, down.reason)),
+        PeerEvent::Changed(_) => None,
+    }
+}

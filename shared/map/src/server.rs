@@ -1,0 +1,264 @@
+//! Puts the parts together, in the order that others rely on, and takes them apart again.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+use instance::Instance;
+use nats::{Backbone, BackboneError};
+use protocol::{
+    ConnectionKey, Failure, Incarnation,
+    backbone::{events::SessionEnded, maps::MapServer, spawners::ChildReady},
+};
+use sessions::{Sessions, SessionsError};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch as latest},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::{
+    admission::Admission,
+    backends, courier, endpoints,
+    gate::Gate,
+    host::{self, Channels, Host, HostLink, Times, Vitals},
+    jobs::{self, Desk},
+    listen::{self, NoPort},
+    membership::Membership,
+    plan::MapPlan,
+    settings::Settings,
+};
+
+/// How long answers that are being worked on may take when the server ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// Commands and outcomes that wait for the host, at most. A sender waits when they are more.
+const INBOX: usize = 4096;
+/// What is left of the drain after the host's part: for last words, the Cluster and NATS.
+const LEAVING: Duration = Duration::from_secs(3);
+
+/// Why a Map Server could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Every port that it may take is taken.
+    #[error(transparent)]
+    NoPort(#[from] NoPort),
+    /// Redis can never be used as it is configured.
+    #[error(transparent)]
+    Redis(#[from] SessionsError),
+    /// NATS can never be used as it is configured, or denies this user something.
+    #[error(transparent)]
+    Nats(#[from] BackboneError),
+    /// The Cluster does not take this server, such as for an id in use.
+    #[error("the Cluster does not take this server")]
+    Refused(#[from] Failure),
+    /// The settings could not be read at first, and then could.
+    #[error("the settings were changed while they were read; start again")]
+    SettingsChanged,
+}
+
+/// Runs a Map Server until it has drained. [`main`](crate::main) does this; a program that has
+/// settings of its own, or a test, does it within [`instance::Program::run`] or beside
+/// [`instance::Lifecycle::run_until_done`].
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(
+    settings: Settings,
+    plan: MapPlan,
+    instance: Instance,
+) -> Result<(), StartError> {
+    let draining = instance.lifecycle.draining().clone();
+    let opened = Box::pin(draining.run_until_cancelled(open(settings, plan, &instance))).await;
+    // `None`: a signal came while something was waited for.
+    if let Some(opened) = opened {
+        opened?.stay(&instance).await;
+    }
+    Ok(())
+}
+
+/// A server that is registered and not yet serving.
+struct Opened {
+    server: Server,
+    listener: TcpListener,
+    plan: MapPlan,
+    membership: Membership,
+    service: nats::Service,
+    ended: nats::Subscription<SessionEnded>,
+    commands: mpsc::Receiver<host::Command>,
+}
+
+/// What most parts need.
+struct Server {
+    settings: Settings,
+    own: MapServer,
+    backbone: Backbone,
+    sessions: Sessions,
+    link: HostLink,
+}
+
+async fn open(
+    settings: Settings,
+    plan: MapPlan,
+    instance: &Instance,
+) -> Result<Opened, StartError> {
+    let (listener, port) = listen::bind(settings.listen_address, &settings.ports).await?;
+    // All are named before the first is up, or the server would be ready for a moment.
+    let conditions = ["nats", "redis", "registered"].map(|name| instance.readiness.condition(name));
+    let [nats_up, redis_up, registered] = conditions;
+    let sessions = backends::open_sessions(&settings).await?;
+    watch(instance, "redis", backends::watch_redis(sessions.clone(), redis_up));
+    let backbone = Backbone::connect(backends::nats_options(&settings)).await?;
+    watch(instance, "nats", backends::watch_nats(backbone.clone(), nats_up));
+
+    let mut own = describe(&settings, port);
+    let (commands_in, commands) = mpsc::channel(INBOX);
+    let link = HostLink(commands_in);
+    // Everything that listens is there before anybody is told of this server.
+    let ended = backbone.subscribe::<SessionEnded>().await?;
+    let mut membership = Membership::new(backbone.clone(), own.clone(), registered).await?;
+    let service = endpoints::open(&backbone, &own.server, &link).await?;
+    own.channel = membership.join().await?;
+    say_ready(&own, instance);
+    let server = Server { settings, own, backbone, sessions, link };
+    Ok(Opened { server, listener, plan, membership, service, ended, commands })
+}
+
+impl Opened {
+    /// Serves until the drain is over.
+    async fn stay(self, instance: &Instance) {
+        let Self { server, .. } = self;
+        let draining = instance.lifecycle.draining().clone();
+        let hosted = CancellationToken::new();
+        let host = server.host(self.plan);
+        let vitals = server.spawn_host(instance, host, self.commands, &hosted);
+        spawn(instance, "sessions", {
+            let (hosted, link) = (hosted.clone(), server.link.clone());
+            let heard = endpoints::hear_ended_sessions(self.ended, link);
+            async move { hosted.run_until_cancelled(heard).await.unwrap_or(()) }
+        });
+        let stop = self.service.stop_token();
+        let served = spawn_service(instance, self.service);
+        spawn(instance, "gate", server.gate().serve(self.listener, draining, hosted.clone()));
+
+        self.membership.stay(vitals, hosted).await;
+        stop.cancel();
+        // What is not answered by then has missed its deadline.
+        let _ = timeout(LAST_ANSWERS, served.cancelled()).await;
+        server.backbone.close().await;
+    }
+}
+
+impl Server {
+    fn host(&self, plan: MapPlan) -> Host {
+        let times = Times {
+            save_every: Duration::from_secs(self.settings.save_every_s),
+            seat_kept: Duration::from_secs(self.settings.seat_kept_s),
+        };
+        Host::new(self.own.clone(), plan, times, Instant::now())
+    }
+
+    /// Starts the host and those that work for it; `hosted` is cancelled when the host has ended.
+    fn spawn_host(
+        &self,
+        instance: &Instance,
+        host: Host,
+        commands: mpsc::Receiver<host::Command>,
+        hosted: &CancellationToken,
+    ) -> latest::Receiver<Vitals> {
+        let (outcomes_in, outcomes) = mpsc::channel(INBOX);
+        let (jobs_in, jobs) = mpsc::channel(INBOX);
+        let (news_in, news) = mpsc::channel(courier::QUEUE);
+        let (vitals_in, vitals) = latest::channel(Vitals::default());
+        let (backbone, sessions) = (self.backbone.clone(), self.sessions.clone());
+        let desk = Desk { backbone: backbone.clone(), sessions, own: self.own.life() };
+        spawn(instance, "jobs", jobs::work(jobs, outcomes_in, desk));
+        spawn(instance, "courier", courier::deliver(news, backbone));
+
+        let channels =
+            Channels { commands, outcomes, jobs: jobs_in, news: news_in, vitals: vitals_in };
+        let draining = instance.lifecycle.draining().clone();
+        let drain = self.settings.basics.drain();
+        let drain = drain.saturating_sub(LEAVING).max(drain / 2);
+        let done = hosted.clone().drop_guard();
+        spawn(instance, "host", async move {
+            host::run(host, channels, draining, drain).await;
+            drop(done);
+        });
+        vitals
+    }
+
+    fn gate(&self) -> Gate {
+        let admission = Admission {
+            own: self.own.life(),
+            key: self.own.connection_key.clone(),
+            sessions: self.sessions.clone(),
+            backbone: self.backbone.clone(),
+            host: self.link.clone(),
+        };
+        let idle = Duration::from_secs(self.settings.idle_s);
+        Gate { admission, host: self.link.clone(), idle }
+    }
+}
+
+/// Answers other servers until stopped; the token is cancelled when all answers are out.
+fn spawn_service(instance: &Instance, service: nats::Service) -> CancellationToken {
+    let served = CancellationToken::new();
+    let done = served.clone().drop_guard();
+    instance.lifecycle.spawn("service", async move {
+        let ran = service.run().await;
+        drop(done);
+        ran
+    });
+    served
+}
+
+/// Runs a task that handles its own errors.
+fn spawn(instance: &Instance, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    instance.lifecycle.spawn(name, async {
+        task.await;
+        Ok::<_, Infallible>(())
+    });
+}
+
+/// Runs a task that ends by itself never, until the drain.
+fn watch(instance: &Instance, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+    let draining = instance.lifecycle.draining().clone();
+    spawn(instance, name, async move { draining.run_until_cancelled(task).await.unwrap_or(()) });
+}
+
+fn describe(settings: &Settings, port: u16) -> MapServer {
+    MapServer {
+        server: settings.id.clone(),
+        incarnation: Incarnation::new(),
+        map: settings.map.clone(),
+        channel: settings.channel,
+        address: settings.advertise_address.clone(),
+        port,
+        connection_key: ConnectionKey::from_bytes(rand::random()),
+        population: 0,
+        capacity: settings.capacity,
+        spawner: settings.spawner.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+/// Prints the one line that a spawner waits for. Nobody may be reading, which is no fault.
+fn say_ready(own: &MapServer, instance: &Instance) {
+    let ready = ChildReady {
+        life: own.life(),
+        channel: own.channel,
+        port: own.port,
+        admin: instance.admin_address,
+    };
+    info!(map = %own.map, channel = %own.channel, port = own.port, "clients may connect");
+    if let Ok(line) = serde_json::to_string(&ready) {
+        let mut stdout = io::stdout().lock();
+        let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    }
+}
