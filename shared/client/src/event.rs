@@ -1,0 +1,95 @@
+//! What happens, for a user interface to hang on.
+
+use std::fmt;
+
+use protocol::{AccountId, EntityId, Failure, MapName, play::Move, play::Sight};
+
+use crate::{Reason, Surroundings};
+
+/// Which server a connection is with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// Central.
+    Central,
+    /// The Map Server of this map.
+    Map(MapName),
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Central => f.write_str("Central"),
+            Self::Map(map) => write!(f, "the map {map}"),
+        }
+    }
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientEvent {
+    /// Connected to Central, as a guest.
+    ConnectedToCentral,
+    /// The account's session holds, by a login or a validated token.
+    LoggedIn {
+        /// The account.
+        account: AccountId,
+    },
+    /// The session is over, as was asked.
+    LoggedOut,
+    /// On a map, by a call or after a warp.
+    EnteredMap(Box<Surroundings>),
+    /// Somebody came into sight.
+    Appeared {
+        /// Whom you see.
+        sight: Sight,
+    },
+    /// Entities have moved, you among them.
+    Moved {
+        /// Where to; at most one for each entity.
+        moves: Vec<Move>,
+    },
+    /// Somebody went out of sight.
+    Vanished {
+        /// Who, and where last seen.
+        sight: Sight,
+    },
+    /// Somebody spoke, you perhaps.
+    Said {
+        /// Who.
+        entity: EntityId,
+        /// By name.
+        name: String,
+        /// What.
+        text: String,
+    },
+    /// The server could not take something that was sent; all goes on.
+    Refused {
+        /// Why, and what to do.
+        failure: Failure,
+    },
+    /// On the way to another map. [`ClientEvent::EnteredMap`] or
+    /// [`ClientEvent::Disconnected`] follows.
+    Warping {
+        /// Which map.
+        to: MapName,
+    },
+    /// The warp did not happen; play goes on.
+    WarpRefused {
+        /// The map that was meant.
+        map: MapName,
+        /// Why, and what to do.
+        failure: Failure,
+    },
+    /// A connection ended, or a warp did not reach its map.
+    Disconnected {
+        /// From which server.
+        from: Server,
+        /// Why; [`Reason::Planned`] where a call asked for it.
+        reason: Reason,
+    },
+    /// Events were not read in time and are gone; `surroundings()` has what is true now.
+    Missed {
+        /// How many.
+        events: u64,
+    },
+}

@@ -1,0 +1,126 @@
+//! What both kinds of connection share.
+
+use std::{marker::PhantomData, time::Duration};
+
+use protocol::{frame::Role, lobby::LobbyMessage, play::PlayMessage};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+use wire::{Connection, WireError};
+
+use crate::{ClientConfig, ClientError, Reason};
+
+/// How long the last words on a failed connection are looked for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What one kind of server says.
+pub(crate) trait Spoken: DeserializeOwned {
+    /// Which kind.
+    const ROLE: Role;
+
+    /// Why the connection ends, if this is the last word on it.
+    fn farewell(&self) -> Option<Reason>;
+}
+
+impl Spoken for LobbyMessage {
+    const ROLE: Role = Role::Central;
+
+    fn farewell(&self) -> Option<Reason> {
+        match self {
+            Self::Goodbye { failure } => Some(Reason::Told(failure.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl Spoken for PlayMessage {
+    const ROLE: Role = Role::Map;
+
+    fn farewell(&self) -> Option<Reason> {
+        match self {
+            Self::Goodbye { failure } => {
+                Some(failure.clone().map_or(Reason::Planned, Reason::Told))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A connection with a server that says `M`.
+#[derive(Debug)]
+pub(crate) struct Link<M> {
+    connection: Connection,
+    says: PhantomData<M>,
+}
+
+impl<M: Spoken> Link<M> {
+    /// Connects to a server, which must be of the right kind.
+    pub(crate) async fn open(
+        address: &str,
+        port: u16,
+        config: &ClientConfig,
+    ) -> Result<Self, ClientError> {
+        let ClientConfig { encoding, program, deadline, .. } = config;
+        let connected = wire::connect(address, port, *encoding, program, *deadline).await;
+        let (connection, role) = connected.map_err(|error| match error {
+            WireError::Refused(failure) => ClientError::Failed(failure),
+            WireError::Silent { after, .. } => {
+                ClientError::DeadlinePassed { call: "connect", after }
+            }
+            other => ClientError::Disconnected(other.into()),
+        })?;
+        if role != M::ROLE {
+            let what = format!("{address}:{port} is not a {:?} server but a {role:?} one", M::ROLE);
+            return Err(ClientError::Disconnected(Reason::Lost(what)));
+        }
+        Ok(Self { connection, says: PhantomData })
+    }
+
+    /// The next message, or why none will come. Cancel-safe.
+    pub(crate) async fn hear(&mut self) -> Result<M, Reason> {
+        let frame = self.connection.receive().await?;
+        let message: M = self.connection.encoding().decode(&frame).map_err(|error| {
+            Reason::Lost(format!("the server said something this client cannot read: {error}"))
+        })?;
+        message.farewell().map_or(Ok(message), Err)
+    }
+
+    /// Sends a message.
+    pub(crate) async fn say<T: Serialize>(&mut self, message: &T) -> Result<(), Fault> {
+        let Err(error) = self.connection.send(message).await else { return Ok(()) };
+        match error {
+            WireError::FrameTooLarge { .. } | WireError::Encoding(_) => {
+                let unsendable = ClientError::Disconnected(Reason::Lost(error.to_string()));
+                Err(Fault::Message(error.failure().map_or(unsendable, ClientError::Failed)))
+            }
+            // The server is gone, but may have left word why.
+            WireError::Io(_) => Err(Fault::Connection(self.last_words().await)),
+            other => Err(Fault::Connection(other.into())),
+        }
+    }
+
+    async fn last_words(&mut self) -> Reason {
+        let listen = async {
+            loop {
+                if let Err(reason) = self.hear().await {
+                    break reason;
+                }
+            }
+        };
+        let nothing = |_| Reason::Lost("the server takes no more words".to_owned());
+        timeout(LAST_WORDS, listen).await.unwrap_or_else(nothing)
+    }
+
+    /// Ends the connection cleanly, within bounds.
+    pub(crate) async fn close(self) {
+        self.connection.close().await;
+    }
+}
+
+/// Why something was not sent.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The message is at fault; the connection goes on.
+    Message(ClientError),
+    /// The connection is over.
+    Connection(Reason),
+}
