@@ -25,6 +25,9 @@ use crate::{Incarnation, RequestId, ServerId};
 /// A request on its way, with what makes it safe to repeat and to arrive late.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Command<T> {
+    /// What is asked: first, because people read these lines.
+    #[serde(flatten)]
+    pub body: T,
     /// A receiver answers a repeated id with its first answer. Left out by hand-typed requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
@@ -32,9 +35,6 @@ pub struct Command<T> {
     /// Left out by hand-typed requests. Machines must keep their clocks within a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<u64>,
-    /// What is asked.
-    #[serde(flatten)]
-    pub body: T,
 }
 
 /// Done, with nothing to say about it.

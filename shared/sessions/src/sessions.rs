@@ -1,0 +1,229 @@
+//! Open, validate, close and sweep sessions.
+
+use std::{sync::LazyLock, time::Duration};
+
+use protocol::{AccessToken, AccountId, Realm, SessionId};
+use redis::{AsyncCommands, Script, SetExpiry, SetOptions};
+
+use crate::{SessionsError, record::Record, redis_link::RedisLink};
+
+/// Deletes a key if it still holds what was read: a login in between stays. Safe to repeat.
+static DELETE_UNCHANGED: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+         return 0",
+    )
+});
+
+/// Redis counts in milliseconds and refuses zero.
+const TTL_MIN: Duration = Duration::from_millis(1);
+/// Redis adds it to the time of day and refuses an overflow; a year is for ever here.
+const TTL_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The sessions of one realm. Clones share one connection.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    redis: RedisLink,
+    realm: Realm,
+    ttl: Duration,
+}
+
+/// A session that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Whose.
+    pub account: AccountId,
+    /// Which login.
+    pub session: SessionId,
+    /// The account's name.
+    pub name: String,
+}
+
+/// What a login gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// The new session.
+    pub session: Session,
+    /// Its proof. Redis does not know it; this is the only copy.
+    pub token: AccessToken,
+    /// The session that this one ended, whose client must be told.
+    pub replaced: Option<SessionId>,
+}
+
+impl Sessions {
+    /// Connects, and checks that Redis answers. The caller repeats it while Redis is away.
+    ///
+    /// A session ends when it was not used for `ttl`: a millisecond at least, a year at most.
+    ///
+    /// # Errors
+    /// [`SessionsError::BadUrl`] at once; [`SessionsError::Unavailable`] within
+    /// [`crate::CONNECT_DEADLINE`].
+    pub async fn connect(url: &str, realm: &Realm, ttl: Duration) -> Result<Self, SessionsError> {
+        let redis = RedisLink::connect(url).await?;
+        let ttl = ttl.clamp(TTL_MIN, TTL_MAX);
+        Ok(Self { redis, realm: realm.clone(), ttl })
+    }
+
+    /// How long a session holds without being used.
+    pub fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// Logs an account in: its older session ends in the same step.
+    ///
+    /// After [`SessionsError::Unavailable`] the session may have been opened all the same, and
+    /// the one it ended is not reported; [`Sessions::which_hold`] finds that out.
+    ///
+    /// # Errors
+    /// [`SessionsError::Unavailable`]; [`SessionsError::Corrupt`] if the key holds no text.
+    pub async fn open(&self, account: AccountId, name: &str) -> Result<Opened, SessionsError> {
+        let key = self.key(account);
+        let token = AccessToken::from_bytes(rand::random());
+        let record = Record::new(SessionId::new(), &token, name);
+        let text = serde_json::to_string(&record).map_err(|e| self.redis.corrupt(&key, e))?;
+        let options = SetOptions::default()
+            .get(true)
+            .with_expiration(SetExpiry::PX(self.ttl_ms().unsigned_abs()));
+        let before: Option<String> = self
+            .redis
+            .within_deadline(async {
+                let mut redis = self.redis.commands();
+                let set = redis.set_options(&key, text, options).await;
+                set.map_err(|error| self.redis.failed(&key, &error))
+            })
+            .await?;
+        let replaced = before.and_then(|text| match self.parse(&key, &text) {
+            Ok(record) => Some(record.session),
+            Err(error) => {
+                tracing::warn!(%account, %error, "a login replaced an unreadable session");
+                None
+            }
+        });
+        let session = Session { account, session: record.session, name: record.name };
+        Ok(Opened { session, token, replaced })
+    }
+
+    /// Whether `token` proves a login of `account`, and which. Such a use prolongs the session; a
+    /// wrong token does not. `None`: wrong, expired, replaced or another account's.
+    ///
+    /// # Errors
+    /// [`SessionsError::Unavailable`] or [`SessionsError::Corrupt`].
+    pub async fn validate(
+        &self,
+        account: AccountId,
+        token: &AccessToken,
+    ) -> Result<Option<Session>, SessionsError> {
+        let key = self.key(account);
+        self.redis
+            .within_deadline(async {
+                let Some((_, record)) = self.read(&key).await? else { return Ok(None) };
+                if !record.is_proved_by(token) {
+                    return Ok(None);
+                }
+                // A login between the two commands gets the full time that it has anyway.
+                let mut redis = self.redis.commands();
+                let prolonged: bool = redis
+                    .pexpire(&key, self.ttl_ms())
+                    .await
+                    .map_err(|error| self.redis.failed(&key, &error))?;
+                let session = Session { account, session: record.session, name: record.name };
+                Ok(prolonged.then_some(session))
+            })
+            .await
+    }
+
+    /// Logs out. A newer session of the account stays; `false` if this one was already over.
+    /// Safe to repeat.
+    ///
+    /// # Errors
+    /// [`SessionsError::Unavailable`] or [`SessionsError::Corrupt`].
+    pub async fn close(
+        &self,
+        account: AccountId,
+        session: SessionId,
+    ) -> Result<bool, SessionsError> {
+        let key = self.key(account);
+        self.redis
+            .within_deadline(async {
+                let Some((text, record)) = self.read(&key).await? else { return Ok(false) };
+                if record.session != session {
+                    return Ok(false);
+                }
+                let mut redis = self.redis.commands();
+                let deleted = DELETE_UNCHANGED.key(&key).arg(text).invoke_async(&mut redis).await;
+                deleted.map_err(|error| self.redis.failed(&key, &error))
+            })
+            .await
+    }
+
+    /// Which of these sessions still hold, in the same order. Those that do are prolonged: their
+    /// players are at play, which is a use. For the periodic sweep of a server that has them.
+    ///
+    /// # Errors
+    /// [`SessionsError::Unavailable`]: nothing is known then, nobody should be thrown out.
+    pub async fn which_hold(
+        &self,
+        sessions: &[(AccountId, SessionId)],
+    ) -> Result<Vec<bool>, SessionsError> {
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = sessions.iter().map(|(account, _)| self.key(*account)).collect();
+        let failed = |error| self.redis.failed("the sessions asked for", &error);
+        self.redis
+            .within_deadline(async {
+                let mut redis = self.redis.commands();
+                let texts: Vec<Option<String>> = redis.mget(&keys).await.map_err(failed)?;
+                let mut prolong = redis::pipe();
+                let mut hold = Vec::with_capacity(sessions.len());
+                for ((key, text), (_, session)) in keys.iter().zip(texts).zip(sessions) {
+                    let record = text.and_then(|text| self.parse(key, &text).ok());
+                    let holds = record.is_some_and(|record| record.session == *session);
+                    if holds {
+                        prolong.pexpire(key, self.ttl_ms()).ignore();
+                    }
+                    hold.push(holds);
+                }
+                if !prolong.is_empty() {
+                    prolong.exec_async(&mut redis).await.map_err(failed)?;
+                }
+                Ok(hold)
+            })
+            .await
+    }
+
+    /// Whether Redis answers; for readiness.
+    ///
+    /// # Errors
+    /// [`SessionsError::Unavailable`].
+    pub async fn ping(&self) -> Result<(), SessionsError> {
+        self.redis
+            .within_deadline(async {
+                let mut redis = self.redis.commands();
+                redis.ping().await.map_err(|error| self.redis.failed("ping", &error))
+            })
+            .await
+    }
+
+    /// The session in a key, with its exact text.
+    async fn read(&self, key: &str) -> Result<Option<(String, Record)>, SessionsError> {
+        let mut redis = self.redis.commands();
+        let text: Option<String> =
+            redis.get(key).await.map_err(|error| self.redis.failed(key, &error))?;
+        let Some(text) = text else { return Ok(None) };
+        let record = self.parse(key, &text)?;
+        Ok(Some((text, record)))
+    }
+
+    fn parse(&self, key: &str, text: &str) -> Result<Record, SessionsError> {
+        serde_json::from_str(text).map_err(|error| self.redis.corrupt(key, error))
+    }
+
+    fn key(&self, account: AccountId) -> String {
+        format!("mmo:{}:session:{account}", self.realm)
+    }
+
+    fn ttl_ms(&self) -> i64 {
+        i64::try_from(self.ttl.as_millis()).unwrap_or(i64::MAX)
+    }
+}

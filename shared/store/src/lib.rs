@@ -1,0 +1,30 @@
+//! Accounts and characters in SQL: an SQLite file by default, PostgreSQL for many machines.
+//!
+//! This is the authority on who owns a character. Every change of one names the owner, its epoch
+//! and the version it was made from; a change that does not match is [`StoreError::Fenced`] and
+//! must be dropped. Every call ends within [`CALL_DEADLINE`]; what the database did wrong is in
+//! the log by then.
+//!
+//! # Layout
+//! - [`Store`] (`store.rs`): open, ping, close.
+//! - `accounts.rs`, `characters.rs`, `ownership.rs`: what it can do, a noun each.
+//! - `row.rs`: a character as it stands in its table.
+//! - `engine.rs`: one statement text for both databases. `sqlite.rs`, `postgres.rs`: opening each.
+//! - [`StoreError`] (`error.rs`): what can go wrong; `fault.rs`: what a database's error means.
+//! - `migrations/`: the tables, one text for both.
+
+mod accounts;
+mod characters;
+mod engine;
+mod error;
+mod fault;
+mod ownership;
+mod postgres;
+mod row;
+mod sqlite;
+mod store;
+
+pub use accounts::Account;
+pub use characters::Character;
+pub use error::StoreError;
+pub use store::{CALL_DEADLINE, CONNECT_DEADLINE, Store};

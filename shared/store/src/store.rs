@@ -1,0 +1,115 @@
+//! The database: open, ping, close, and what every call on it has in common.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use sqlx::{PgPool, migrate::Migrator};
+use tokio::time::timeout;
+
+use crate::{
+    StoreError,
+    engine::{Connection, Engine, Transaction},
+    fault::{self, Fault},
+    postgres,
+    sqlite::SqlitePools,
+};
+
+/// Longest time that a call takes, whatever the database does.
+pub const CALL_DEADLINE: Duration = Duration::from_millis(1_500);
+/// Longest time until [`Store::open`] tells that a database is away.
+pub const CONNECT_DEADLINE: Duration = Duration::from_millis(1_900);
+/// Longest time that bringing the tables up to date takes. It may have much to rewrite, and must
+/// not be cut off for that.
+pub(crate) const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
+
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// The accounts and characters. Clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pools: Engine<SqlitePools, PgPool>,
+    place: Arc<str>,
+}
+
+impl Store {
+    /// Opens `sqlite://path` or `postgres://user:password@host:port/database` and brings its
+    /// tables up to date, which may take up to a minute after an update. An SQLite file and its folder are
+    /// made if they are missing; a PostgreSQL database must be there.
+    ///
+    /// # Errors
+    /// [`StoreError::BadUrl`]; [`StoreError::Unavailable`] within [`CONNECT_DEADLINE`], and then
+    /// the caller tries again; [`StoreError::Unusable`] for a database that needs a hand.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        match url.split_once(':').map(|(scheme, _)| scheme) {
+            Some("sqlite") => {
+                let options = SqlitePools::options(url)?;
+                let place = format!("SQLite file {}", options.get_filename().display());
+                let pools = SqlitePools::open(options, &place).await?;
+                Ok(Self { pools: Engine::Sqlite(pools), place: place.into() })
+            }
+            Some("postgres" | "postgresql") => {
+                let options = postgres::options(url)?;
+                let place = postgres::place(&options);
+                let pool = postgres::open(options, &place).await?;
+                Ok(Self { pools: Engine::Postgres(pool), place: place.into() })
+            }
+            _ => Err(StoreError::BadUrl {
+                reason: "it begins with neither sqlite: nor postgres:".to_owned(),
+            }),
+        }
+    }
+
+    /// Where the data are, for logs: without the password.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Whether the database answers; for readiness.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.within_deadline(async {
+            self.read().await?.query("SELECT 1").execute().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends the connections after the calls under way. Calls on clones fail from then on.
+    pub async fn close(self) {
+        match &self.pools {
+            Engine::Sqlite(pools) => pools.close().await,
+            Engine::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    pub(crate) async fn read(&self) -> Result<Connection, Fault> {
+        Ok(match &self.pools {
+            Engine::Sqlite(pools) => Engine::Sqlite(pools.read().await?),
+            Engine::Postgres(pool) => Engine::Postgres(pool.acquire().await?),
+        })
+    }
+
+    pub(crate) async fn write(&self) -> Result<Transaction, Fault> {
+        Ok(match &self.pools {
+            Engine::Sqlite(pools) => Engine::Sqlite(pools.write().await?),
+            Engine::Postgres(pool) => Engine::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Runs the work of one call. Work that is cut off leaves no open transaction behind.
+    pub(crate) async fn within_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, StoreError> {
+        let error = match timeout(CALL_DEADLINE, work).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(Fault::Answer(error))) => return Err(error),
+            Ok(Err(fault)) => fault.at(&self.place),
+            Err(_) => fault::silent(&self.place, CALL_DEADLINE),
+        };
+        // Here, because what a client may hear of it names no places and no reasons.
+        tracing::warn!(%error, "a call on the database failed");
+        Err(error)
+    }
+}
