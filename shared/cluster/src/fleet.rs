@@ -15,7 +15,7 @@ use protocol::{
 
 use crate::{
     REMOVED, SUSPECT,
-    machine::{Answer, Caller, Effect, Job, News},
+    event::{Answer, Caller, Effect, Job, News},
 };
 
 #[derive(Debug)]

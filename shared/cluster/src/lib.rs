@@ -2,11 +2,13 @@
 //! and no clock, so the same machine runs in Central and under a seeded simulation.
 //!
 //! # Layout
-//! - [`machine`]: [`Cluster::handle`], the one way in, and what comes out.
+//! - [`event`]: what happens, and what is done about it.
+//! - [`machine`]: [`Cluster::handle`], the one way in.
 //! - [`registry`]: Map Servers: registration, beats, silence, view numbers.
 //! - [`fleet`]: Map Spawn Servers and the spawns under way.
 //! - [`placement`]: which Map Server for a character, which spawner for a map.
 
+pub mod event;
 pub mod fleet;
 pub mod machine;
 pub mod placement;
@@ -14,7 +16,8 @@ pub mod registry;
 
 use std::time::Duration;
 
-pub use machine::{Answer, Asked, Caller, Cluster, Effect, Event, Job, News};
+pub use event::{Answer, Asked, Caller, Effect, Event, Job, News};
+pub use machine::Cluster;
 
 /// How often servers beat.
 pub const BEAT: Duration = Duration::from_secs(1);

@@ -1,114 +1,21 @@
-//! The one way in, [`Cluster::handle`], and what comes out.
+//! The one way in, [`Cluster::handle`].
 
 use std::time::Duration;
 
 use protocol::{
-    Code, Failure, Incarnation, ServerId, SpawnerId,
+    Channel, Code, Failure, Incarnation, MapName,
     backbone::{
-        events::{MapChanged, MapDown, MapUp, SpawnerDown, SpawnerUp},
-        maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer, Peers, Route, Routed},
-        spawners::{
-            LeaveSpawner, MapSpawned, SpawnMap, Spawner, SpawnerBeat, SpawnerRegistered,
-            StartChild, StopMap,
-        },
+        maps::{BeatHeard, MapServer, Peers, Routed},
+        spawners::{SpawnMap, SpawnerRegistered, StartChild, StopMap},
     },
 };
 
-use crate::{fleet::Fleet, placement, registry::Registry};
-
-/// Who waits for an answer, numbered by the driver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Caller(pub u64);
-
-/// A command on its way to a spawner, numbered by the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Job(pub u64);
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// Somebody asks and waits.
-    Asked(Caller, Asked),
-    /// A spawner answered [`Effect::Start`].
-    Started(Job, Result<MapSpawned, Failure>),
-    /// A spawner answered [`Effect::Stop`].
-    Stopped(Caller, Result<(), Failure>),
-    /// Time has passed; wanted every [`crate::TICK`].
-    Tick,
-}
-
-/// What is asked.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
-    /// A Map Server wants to be known. [`Answer::MapRegistered`].
-    RegisterMap(MapServer),
-    /// A Map Server lives. [`Answer::BeatHeard`].
-    MapBeat(MapBeat),
-    /// A Map Server is gone. [`Answer::Done`].
-    LeaveMap(LeaveMap),
-    /// A spawner wants to be known. [`Answer::SpawnerRegistered`].
-    RegisterSpawner(Spawner),
-    /// A spawner lives. [`Answer::BeatHeard`].
-    SpawnerBeat(SpawnerBeat),
-    /// A spawner is gone. [`Answer::Done`].
-    LeaveSpawner(LeaveSpawner),
-    /// The full list. [`Answer::Peers`].
-    Peers,
-    /// A Map Server for a character. [`Answer::Routed`].
-    Route(Route),
-    /// A new Map Server; answered at the given time since start at the latest.
-    /// [`Answer::MapSpawned`].
-    Spawn(SpawnMap, Duration),
-    /// The end of a Map Server. [`Answer::Done`].
-    Stop(StopMap),
-}
-
-/// What to do about it, in this order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Answer somebody who asked.
-    Answer(Caller, Result<Answer, Failure>),
-    /// Tell everybody.
-    Tell(News),
-    /// Have a spawner start a Map Server, and report [`Event::Started`].
-    Start(Job, SpawnerId, StartChild),
-    /// Have a spawner stop a Map Server, and report [`Event::Stopped`].
-    Stop(Caller, SpawnerId, ServerId),
-}
-
-/// The answer to what was asked.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Answer {
-    /// A Map Server is known.
-    MapRegistered(MapRegistered),
-    /// A beat was heard.
-    BeatHeard(BeatHeard),
-    /// A spawner is known.
-    SpawnerRegistered(SpawnerRegistered),
-    /// The full list.
-    Peers(Peers),
-    /// A Map Server for a character.
-    Routed(Routed),
-    /// A Map Server was started.
-    MapSpawned(MapSpawned),
-    /// Nothing more to say.
-    Done,
-}
-
-/// What everybody is told.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// A Map Server is up.
-    MapUp(MapUp),
-    /// A Map Server's population changed.
-    MapChanged(MapChanged),
-    /// A Map Server is gone.
-    MapDown(MapDown),
-    /// A spawner is up.
-    SpawnerUp(SpawnerUp),
-    /// A spawner is gone.
-    SpawnerDown(SpawnerDown),
-}
+use crate::{
+    event::{Answer, Asked, Caller, Effect, Event},
+    fleet::Fleet,
+    placement,
+    registry::Registry,
+};
 
 /// The state machine.
 #[derive(Debug)]
@@ -202,14 +109,16 @@ impl Cluster {
                 return Err(Failure::new(Code::IdInUse, message));
             }
             Some(channel) => channel,
-            None => placement::next_channel(|channel| self.is_taken(&spawn.map, channel)),
+            None => self
+                .registry
+                .free_channel(&spawn.map, |channel| self.fleet.is_starting(&spawn.map, channel)),
         };
         let start = StartChild { map: spawn.map, channel: Some(channel) };
         self.fleet.start(caller, spawner, start, until, out);
         Ok(())
     }
 
-    fn is_taken(&self, map: &protocol::MapName, channel: protocol::Channel) -> bool {
+    fn is_taken(&self, map: &MapName, channel: Channel) -> bool {
         self.registry.is_taken(map, channel) || self.fleet.is_starting(map, channel)
     }
 

@@ -1,9 +1,9 @@
-//! Which Map Server for a character, which spawner for a map, which channel for a newcomer.
+//! Which Map Server for a character, which spawner for a map.
 
 use std::time::Duration;
 
 use protocol::{
-    Channel, Code, Failure, MapName, SpawnerId,
+    Code, Failure, MapName, SpawnerId,
     backbone::maps::{MapServer, Route},
 };
 
@@ -76,9 +76,4 @@ pub fn spawner(fleet: &Fleet, map: &MapName, now: Duration) -> Result<SpawnerId,
         let message = format!("every spawner that may run {map} is full or silent; add a spawner");
         Failure::new(Code::NoSpawner, message)
     })
-}
-
-/// The lowest channel that is not taken.
-pub fn next_channel(is_taken: impl Fn(Channel) -> bool) -> Channel {
-    (1..=u16::MAX).map(Channel).find(|channel| !is_taken(*channel)).unwrap_or(Channel(u16::MAX))
 }

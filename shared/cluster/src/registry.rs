@@ -16,8 +16,7 @@ use protocol::{
 
 use crate::{
     REMOVED, SUSPECT,
-    machine::{Effect, News},
-    placement,
+    event::{Effect, News},
 };
 
 /// Lives remembered as over, so that a late message of one is known for what it is.
@@ -70,6 +69,13 @@ impl Registry {
         self.maps().any(|server| server.map == *map && server.channel == channel)
     }
 
+    /// The lowest channel of a map that is no server's and not otherwise spoken for.
+    pub fn free_channel(&self, map: &MapName, is_spoken_for: impl Fn(Channel) -> bool) -> Channel {
+        let is_free = |channel: &Channel| !self.is_taken(map, *channel) && !is_spoken_for(*channel);
+        // Not so many servers of one map can live as there are numbers.
+        (1..=u16::MAX).map(Channel).find(is_free).unwrap_or(Channel(u16::MAX))
+    }
+
     /// Takes in a Map Server, or the same one again. It gets the channel that it would like, or
     /// the next that is free.
     ///
@@ -89,7 +95,7 @@ impl Registry {
         self.make_way(&server, now, out)?;
         let before = self.known.remove(&server.server).map(|known| known.server);
         if self.is_taken(&server.map, server.channel) {
-            server.channel = placement::next_channel(|channel| self.is_taken(&server.map, channel));
+            server.channel = self.free_channel(&server.map, |_| false);
         }
         let peers = self.maps().cloned().collect();
         if before.as_ref() != Some(&server) {

@@ -11,13 +11,14 @@
 //! - `row.rs`: a character as it stands in its table.
 //! - `engine.rs`: one statement text for both databases. `sqlite.rs`, `postgres.rs`: opening each.
 //! - [`StoreError`] (`error.rs`): what can go wrong; `fault.rs`: what a database's error means.
-//! - `migrations/`: the tables, one text for both.
+//! - `limits.rs`: how long anything may take. `migrations/`: the tables, one text for both.
 
 mod accounts;
 mod characters;
 mod engine;
 mod error;
 mod fault;
+mod limits;
 mod ownership;
 mod postgres;
 mod row;
@@ -27,4 +28,5 @@ mod store;
 pub use accounts::Account;
 pub use characters::Character;
 pub use error::StoreError;
-pub use store::{CALL_DEADLINE, CONNECT_DEADLINE, Store};
+pub use limits::{CALL_DEADLINE, CONNECT_DEADLINE};
+pub use store::Store;

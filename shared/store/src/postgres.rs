@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{
     StoreError,
     fault::{self, Fault},
-    store::{CALL_DEADLINE, CONNECT_DEADLINE, MIGRATION_DEADLINE, MIGRATOR},
+    limits::{CALL_DEADLINE, CONNECT_DEADLINE, MIGRATION_DEADLINE, MIGRATOR},
 };
 
 /// Connections of one server process.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::{
     StoreError,
     fault::{self, Fault},
-    store::{CALL_DEADLINE, MIGRATION_DEADLINE, MIGRATOR},
+    limits::{CALL_DEADLINE, MIGRATION_DEADLINE, MIGRATOR},
 };
 
 /// How long to wait for a lock of another process; shorter than a call, so that the call can name

@@ -1,27 +1,18 @@
 //! The database: open, ping, close, and what every call on it has in common.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::PgPool;
 use tokio::time::timeout;
 
 use crate::{
     StoreError,
     engine::{Connection, Engine, Transaction},
     fault::{self, Fault},
+    limits::CALL_DEADLINE,
     postgres,
     sqlite::SqlitePools,
 };
-
-/// Longest time that a call takes, whatever the database does.
-pub const CALL_DEADLINE: Duration = Duration::from_millis(1_500);
-/// Longest time until [`Store::open`] tells that a database is away.
-pub const CONNECT_DEADLINE: Duration = Duration::from_millis(1_900);
-/// Longest time that bringing the tables up to date takes. It may have much to rewrite, and must
-/// not be cut off for that.
-pub(crate) const MIGRATION_DEADLINE: Duration = Duration::from_secs(60);
-
-pub(crate) static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// The accounts and characters. Clones share the connections.
 #[derive(Debug, Clone)]

@@ -1,0 +1,109 @@
+//! What happens to the Cluster, and what it does about it.
+
+use std::time::Duration;
+
+use protocol::{
+    Failure, ServerId, SpawnerId,
+    backbone::{
+        events::{MapChanged, MapDown, MapUp, SpawnerDown, SpawnerUp},
+        maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer, Peers, Route, Routed},
+        spawners::{
+            LeaveSpawner, MapSpawned, SpawnMap, Spawner, SpawnerBeat, SpawnerRegistered,
+            StartChild, StopMap,
+        },
+    },
+};
+
+/// Who waits for an answer, numbered by the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Caller(pub u64);
+
+/// A command on its way to a spawner, numbered by the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Job(pub u64);
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Somebody asks and waits.
+    Asked(Caller, Asked),
+    /// A spawner answered [`Effect::Start`].
+    Started(Job, Result<MapSpawned, Failure>),
+    /// A spawner answered [`Effect::Stop`].
+    Stopped(Caller, Result<(), Failure>),
+    /// Time has passed; wanted every [`crate::TICK`].
+    Tick,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// A Map Server wants to be known. [`Answer::MapRegistered`].
+    RegisterMap(MapServer),
+    /// A Map Server lives. [`Answer::BeatHeard`].
+    MapBeat(MapBeat),
+    /// A Map Server is gone. [`Answer::Done`].
+    LeaveMap(LeaveMap),
+    /// A spawner wants to be known. [`Answer::SpawnerRegistered`].
+    RegisterSpawner(Spawner),
+    /// A spawner lives. [`Answer::BeatHeard`].
+    SpawnerBeat(SpawnerBeat),
+    /// A spawner is gone. [`Answer::Done`].
+    LeaveSpawner(LeaveSpawner),
+    /// The full list. [`Answer::Peers`].
+    Peers,
+    /// A Map Server for a character. [`Answer::Routed`].
+    Route(Route),
+    /// A new Map Server; answered at the given time since start at the latest.
+    /// [`Answer::MapSpawned`].
+    Spawn(SpawnMap, Duration),
+    /// The end of a Map Server. [`Answer::Done`].
+    Stop(StopMap),
+}
+
+/// What to do about it, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Answer somebody who asked.
+    Answer(Caller, Result<Answer, Failure>),
+    /// Tell everybody.
+    Tell(News),
+    /// Have a spawner start a Map Server, and report [`Event::Started`].
+    Start(Job, SpawnerId, StartChild),
+    /// Have a spawner stop a Map Server, and report [`Event::Stopped`].
+    Stop(Caller, SpawnerId, ServerId),
+}
+
+/// The answer to what was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A Map Server is known.
+    MapRegistered(MapRegistered),
+    /// A beat was heard.
+    BeatHeard(BeatHeard),
+    /// A spawner is known.
+    SpawnerRegistered(SpawnerRegistered),
+    /// The full list.
+    Peers(Peers),
+    /// A Map Server for a character.
+    Routed(Routed),
+    /// A Map Server was started.
+    MapSpawned(MapSpawned),
+    /// Nothing more to say.
+    Done,
+}
+
+/// What everybody is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum News {
+    /// A Map Server is up.
+    MapUp(MapUp),
+    /// A Map Server's population changed.
+    MapChanged(MapChanged),
+    /// A Map Server is gone.
+    MapDown(MapDown),
+    /// A spawner is up.
+    SpawnerUp(SpawnerUp),
+    /// A spawner is gone.
+    SpawnerDown(SpawnerDown),
+}
