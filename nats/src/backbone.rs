@@ -2,26 +2,36 @@
 
 use std::{fmt, marker::PhantomData, path::PathBuf, sync::Arc, time::Duration};
 
-use async_nats::{Client, ConnectErrorKind, Event as Happening, ServerError, Subscriber};
+use async_nats::{
+    Client, ConnectErrorKind, ConnectOptions, PublishErrorKind, Subscriber, connection::State,
+};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use protocol::{Code, Failure, Realm};
 use tokio::{sync::watch, time::timeout};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
-use crate::table::{self, Event, Heard};
+use crate::{
+    address::Addresses,
+    notices::{Link, Notices},
+    table::{self, Event, Heard},
+};
 
 /// Longest wait for a connection attempt, a publish or a flush.
 pub const STEP: Duration = Duration::from_secs(2);
+/// How long the last messages may take to be taken. Somebody who listens to everything keeps the
+/// server from saying that nobody serves the last word; a server that ends has 2 s in all.
+pub const LAST_WORD: Duration = Duration::from_millis(1200);
 /// Between the attempts to reach a NATS server that is not there at start.
 const RETRY: Duration = Duration::from_millis(500);
-/// A server that answers no ping is left after two of these.
+/// A server that answers no ping is left after three of these.
 const PING: Duration = Duration::from_secs(2);
 
 /// How to reach NATS, and as whom.
 #[derive(Clone)]
 pub struct Options {
-    /// `nats://[user:password@]host:port`, several separated by commas.
+    /// `nats://[user:password@]host:port`, several separated by commas; what is special in a
+    /// password is percent-encoded. The first user named is the user for all of them.
     pub url: String,
     /// A credentials file (`.creds`) for servers that use JWT.
     pub credentials: Option<PathBuf>,
@@ -60,6 +70,9 @@ pub enum BackboneError {
         /// What was waited for.
         what: String,
     },
+    /// A message is larger than the server takes.
+    #[error("a message is too large for NATS: {0}; see max_payload in its configuration")]
+    TooLarge(String),
     /// A message that cannot be written as JSON.
     #[error("a message cannot be written: {0}")]
     Unwritable(#[from] serde_json::Error),
@@ -81,13 +94,13 @@ pub struct Backbone {
     pub(crate) client: Client,
     pub(crate) realm: Realm,
     pub(crate) options: Arc<Options>,
-    connected: watch::Receiver<bool>,
-    denied: watch::Receiver<Option<String>>,
+    pub(crate) link: Link,
+    at: Arc<str>,
 }
 
 impl fmt::Debug for Backbone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Backbone({} as {}#{})", self.at(), self.options.role, self.options.id)
+        write!(f, "Backbone({} as {}#{})", self.at, self.options.role, self.options.id)
     }
 }
 
@@ -98,24 +111,36 @@ impl Backbone {
     /// # Errors
     /// At once for options that can never work, and for a user that the server refuses.
     pub async fn connect(options: Options) -> Result<Self, BackboneError> {
-        let at = masked(&options.url);
         let mut said = false;
+        let absent = |error| {
+            if !std::mem::replace(&mut said, true) {
+                warn!(%error, "NATS is not there; trying until it is");
+            }
+        };
+        Self::connect_telling(options, absent).await
+    }
+
+    /// As [`Backbone::connect`], but tells `absent` of each attempt that failed, not the log.
+    ///
+    /// # Errors
+    /// As [`Backbone::connect`].
+    pub async fn connect_telling(
+        options: Options,
+        mut absent: impl FnMut(BackboneError),
+    ) -> Result<Self, BackboneError> {
+        let addresses = Addresses::parse(&options.url)?;
+        let at = addresses.masked();
+        // Each address may take a whole step before the next one gets its turn.
+        let turns = u32::try_from(addresses.servers.len()).unwrap_or(u32::MAX).saturating_add(1);
         loop {
-            let (up, connected) = watch::channel(true);
-            let (deny, denied) = watch::channel(None);
-            let urls: Vec<&str> = options.url.split(',').map(str::trim).collect();
-            let attempt = client_options(&options, up, deny).await?.connect(urls);
-            match timeout(STEP, attempt).await {
+            let (notices, link) = Notices::new();
+            let made = client_options(&options, &addresses, notices).await?;
+            let attempt = made.connect(addresses.servers.clone());
+            let what = match timeout(STEP.saturating_mul(turns), attempt).await {
                 Ok(Ok(client)) => {
                     info!(at, "connected to NATS");
-                    let realm = options.realm.clone();
-                    return Ok(Self {
-                        client,
-                        realm,
-                        options: Arc::new(options),
-                        connected,
-                        denied,
-                    });
+                    let (realm, at) = (options.realm.clone(), at.into());
+                    return Ok(Self { client, realm, options: Arc::new(options), link, at });
                 }
                 Ok(Err(error)) => match error.kind() {
                     ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
@@ -124,13 +149,11 @@ impl Backbone {
                     ConnectErrorKind::ServerParse | ConnectErrorKind::Tls => {
                         return Err(BackboneError::BadOptions(format!("{at}: {error}")));
                     }
-                    _ if !said => warn!(at, %error, "NATS is not there; trying until it is"),
-                    _ => {}
+                    _ => error.to_string(),
                 },
-                Err(_) if !said => warn!(at, "NATS does not answer; trying until it does"),
-                Err(_) => {}
-            }
-            said = true;
+                Err(_) => "no answer".to_owned(),
+            };
+            absent(BackboneError::Unavailable { at: at.clone(), what });
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -142,38 +165,40 @@ impl Backbone {
 
     /// Where the server is, without the password.
     pub fn at(&self) -> String {
-        masked(&self.options.url)
+        self.at.to_string()
     }
 
     /// Whether the connection stands, as it changes.
     pub fn connected(&self) -> watch::Receiver<bool> {
-        self.connected.clone()
+        self.link.up.clone()
+    }
+
+    /// Whether what is sent now goes out now. Notices come a moment late and may be lost in a
+    /// flood of them, so the connection itself is asked too.
+    pub(crate) fn is_up(&self) -> bool {
+        *self.link.up.borrow() && self.client.connection_state() == State::Connected
     }
 
     pub(crate) fn unavailable(&self, what: impl Into<String>) -> BackboneError {
         BackboneError::Unavailable { at: self.at(), what: what.into() }
     }
 
-    /// What the server has denied this user so far.
-    pub(crate) fn denied(&self) -> Result<(), BackboneError> {
-        match self.denied.borrow().clone() {
-            Some(what) => Err(BackboneError::Forbidden(what)),
-            None => Ok(()),
-        }
-    }
-
     /// Tells whoever listens. Delivery is not confirmed; within [`STEP`] it is handed over.
     ///
     /// # Errors
-    /// [`BackboneError::Unavailable`] while not connected: what is not said now is not said late.
+    /// [`BackboneError::Unavailable`] while not connected: what is not said now is not said late;
+    /// [`BackboneError::TooLarge`].
     pub async fn publish<E: Event>(&self, event: &E) -> Result<(), BackboneError> {
-        if !*self.connected.borrow() {
+        if !self.is_up() {
             return Err(self.unavailable("not connected"));
         }
         let payload = Bytes::from(serde_json::to_vec(event)?);
         let subject = table::event::<E>(&self.realm);
         match timeout(STEP, self.client.publish(subject, payload)).await {
             Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if error.kind() == PublishErrorKind::MaxPayloadExceeded => {
+                Err(BackboneError::TooLarge(error.to_string()))
+            }
             Ok(Err(error)) => Err(self.unavailable(error.to_string())),
             Err(_) => Err(self.unavailable("publishing is held up")),
         }
@@ -190,7 +215,7 @@ impl Backbone {
         Ok(Subscription { inner, realm: self.realm.clone(), heard: PhantomData })
     }
 
-    /// Listens to every subject of every realm, for people to read: subject and payload.
+    /// Listens to the subjects named, such as [`table::EVERYTHING`], for people to read.
     ///
     /// # Errors
     /// As [`Backbone::subscribe`].
@@ -206,18 +231,22 @@ impl Backbone {
         }
     }
 
-    /// Sends what is still queued and closes the connection, within [`STEP`]. Flush goes first:
-    /// drain alone loses large messages that are still queued.
+    /// Sends what is still queued, for [`LAST_WORD`] at most, and closes the connection.
     pub async fn close(self) {
-        let farewell = async {
-            let _ = self.client.flush().await;
-            let _ = self.client.drain().await;
-            let mut connected = self.connected.clone();
-            let _ = connected.wait_for(|up| !up).await;
-        };
-        if timeout(STEP, farewell).await.is_err() {
+        // Drain gives up what is still queued while the socket is busy, and flush returns early
+        // then. A server takes a connection's lines in order, so its answer to this one, which
+        // nobody serves, proves that it has all the lines before.
+        let last_word = format!("$SRV.PING.{}.closing", self.options.role);
+        let heard = timeout(LAST_WORD, self.client.request(last_word, Bytes::new()));
+        if !self.is_up() || heard.await.is_err() {
             warn!(at = self.at(), "NATS did not take the last messages in time");
         }
+        let farewell = async {
+            let _ = self.client.drain().await;
+            let mut up = self.link.up.clone();
+            let _ = up.wait_for(|up| !up).await;
+        };
+        let _ = timeout(LAST_WORD / 3, farewell).await;
     }
 }
 
@@ -261,27 +290,36 @@ impl Watch {
 
 async fn client_options(
     options: &Options,
-    up: watch::Sender<bool>,
-    deny: watch::Sender<Option<String>>,
-) -> Result<async_nats::ConnectOptions, BackboneError> {
-    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".to_owned());
-    let mut made = async_nats::ConnectOptions::new()
-        .name(format!("{}@{host}#{}", options.role, options.id))
+    addresses: &Addresses,
+    notices: Notices,
+) -> Result<ConnectOptions, BackboneError> {
+    let made = ConnectOptions::new()
+        .name(format!("{}@{}#{}", options.role, machine(), options.id))
         .custom_inbox_prefix(format!("_INBOX_{}", options.role))
         .ping_interval(PING)
         .connection_timeout(STEP)
         .request_timeout(Some(STEP))
         .reconnect_delay_callback(reconnect_delay)
-        .event_callback(move |happening| {
-            notice(&happening, &up, &deny);
+        .event_callback(move |notice| {
+            notices.note(&notice);
             async {}
         });
-    if let Some(file) = &options.credentials {
-        made = made.credentials_file(file).await.map_err(|error| {
+    let made = addresses.authenticate(made);
+    match &options.credentials {
+        None => Ok(made),
+        Some(file) => made.credentials_file(file).await.map_err(|error| {
             BackboneError::BadOptions(format!("credentials file {}: {error}", file.display()))
-        })?;
+        }),
     }
-    Ok(made)
+}
+
+/// This machine's name, to tell connections apart in the server's monitoring.
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "localhost".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// Quick at first, then up to a second, with jitter so that a cluster does not return as one.
@@ -290,51 +328,9 @@ fn reconnect_delay(attempts: usize) -> Duration {
     Duration::from_millis(rand::random_range(ceiling / 2..=ceiling))
 }
 
-fn notice(happening: &Happening, up: &watch::Sender<bool>, deny: &watch::Sender<Option<String>>) {
-    match happening {
-        Happening::Connected => {
-            if !up.send_replace(true) {
-                info!("connected to NATS again");
-            }
-        }
-        Happening::Disconnected | Happening::Closed => {
-            if up.send_replace(false) {
-                warn!("the connection to NATS is gone");
-            }
-        }
-        Happening::ServerError(ServerError::Other(what))
-            if what.starts_with("permissions violation") =>
-        {
-            error!(what, "NATS denies a subject");
-            deny.send_if_modified(|first| {
-                let is_first = first.is_none();
-                first.get_or_insert_with(|| what.clone());
-                is_first
-            });
-        }
-        other => warn!("NATS: {other}"),
-    }
-}
-
-/// The addresses without user and password.
-fn masked(urls: &str) -> String {
-    let mask = |url: &str| match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
-        (None, Some((_, host))) => host.to_owned(),
-        _ => url.to_owned(),
-    };
-    urls.split(',').map(|url| mask(url.trim())).collect::<Vec<_>>().join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_password_is_never_shown() {
-        assert_eq!(masked("nats://map:pw@a:4222, b:4222"), "nats://a:4222,b:4222");
-        assert_eq!(masked("map:p@w@a:4222"), "a:4222");
-    }
 
     #[test]
     fn reconnects_come_quickly_then_every_second_at_most() {

@@ -8,8 +8,8 @@ use protocol::{Code, Failure, RequestId, backbone::Command};
 use tokio::time::Instant;
 
 use crate::{
-    Backbone,
-    backbone::STEP,
+    Backbone, BackboneError,
+    notices::denies,
     table::{self, Request},
     unix_ms,
 };
@@ -21,8 +21,9 @@ impl Backbone {
     /// Asks, and waits for the answer until [`DEADLINE`].
     ///
     /// # Errors
-    /// What the answerer said, or `unavailable` when nobody serves it or NATS is away, or
-    /// `deadline_passed` when no answer came: it may have been done nevertheless.
+    /// What the answerer said; `unavailable` when nobody serves it or NATS is away;
+    /// `deadline_passed` when no answer came: it may have been done nevertheless; `internal` when
+    /// NATS denies this user the subject.
     pub async fn call<R: Request>(&self, to: &R::To, body: R) -> Result<R::Reply, Failure> {
         self.call_within(to, body, DEADLINE).await
     }
@@ -56,13 +57,13 @@ impl Backbone {
         tries: u32,
     ) -> Result<R::Reply, Failure> {
         let subject = table::request::<R>(&self.realm, to);
-        let payload = envelope(body, patience * tries)?;
+        let payload = envelope(body, patience.saturating_mul(tries))?;
         let mut tried = 1;
         loop {
             let turn = Instant::now() + patience;
             match self.ask(&subject, payload.clone(), patience).await {
                 Ok(message) => return read_answer(&subject, &message),
-                Err(failure) if tried >= tries => return Err(failure),
+                Err(failure) if tried >= tries || !failure.retry => return Err(failure),
                 // Absence is known at once: wait for this turn's end before the next try.
                 Err(_) => tokio::time::sleep_until(turn).await,
             }
@@ -70,31 +71,57 @@ impl Backbone {
         }
     }
 
-    async fn ask(
+    pub(crate) async fn ask(
         &self,
         subject: &str,
         payload: Bytes,
         patience: Duration,
     ) -> Result<Message, Failure> {
-        if !*self.connected().borrow() {
+        if !self.is_up() {
             return Err(self.unavailable("not connected").into());
         }
-        let request =
-            async_nats::Request::new().payload(payload).timeout(Some(patience.min(STEP * 30)));
-        // The library's own time-out starts once the request is queued; this one holds for both.
+        // An inbox for each request: the library's shared one never forgets an unanswered request.
+        // Its time-out starts once the request is queued, so ours goes around it.
+        let inbox = self.client.new_inbox();
+        let request = async_nats::Request::new().payload(payload).inbox(inbox).timeout(None);
         let sent = self.client.send_request(subject.to_owned(), request);
-        match tokio::time::timeout(patience, sent).await {
+        let sent = tokio::time::timeout(patience, sent);
+        let sent = tokio::select! {
+            sent = sent => sent,
+            what = self.denial(subject) => return Err(BackboneError::Forbidden(what).into()),
+        };
+        match sent {
             Ok(Ok(message)) => Ok(message),
             Ok(Err(error)) => Err(match error.kind() {
                 RequestErrorKind::NoResponders => Failure::new(
                     Code::Unavailable,
                     format!("nobody serves {subject} now; try again shortly"),
                 ),
-                RequestErrorKind::TimedOut => unanswered(subject, patience),
+                RequestErrorKind::MaxPayloadExceeded => {
+                    BackboneError::TooLarge(error.to_string()).into()
+                }
                 _ => self.unavailable(error.to_string()).into(),
             }),
-            Err(_) => Err(unanswered(subject, patience)),
+            Err(_) => {
+                let message =
+                    format!("no answer on {subject} within {} ms; try again", patience.as_millis());
+                Err(Failure::new(Code::DeadlinePassed, message))
+            }
         }
+    }
+
+    /// What the server says when it denies this subject from now on. A denied request is not
+    /// answered, and one of several at once may go unheard: it ends at its deadline then.
+    async fn denial(&self, subject: &str) -> String {
+        let mut denied = self.link.denied.clone();
+        denied.mark_unchanged();
+        while denied.changed().await.is_ok() {
+            match denied.borrow_and_update().as_ref() {
+                Some(what) if denies(what, subject) => return what.clone(),
+                _ => {}
+            }
+        }
+        std::future::pending().await
     }
 }
 
@@ -108,11 +135,6 @@ fn envelope<R: Request>(body: R, patience: Duration) -> Result<Bytes, Failure> {
     serde_json::to_vec(&command).map(Bytes::from).map_err(|error| {
         Failure::new(Code::Internal, format!("a request cannot be written: {error}"))
     })
-}
-
-fn unanswered(subject: &str, patience: Duration) -> Failure {
-    let message = format!("no answer on {subject} within {} ms; try again", patience.as_millis());
-    Failure::new(Code::DeadlinePassed, message)
 }
 
 fn read_answer<T: serde::de::DeserializeOwned>(

@@ -3,9 +3,10 @@
 //! # Layout
 //! - [`table`]: every message's subject, reply and version; no other file writes a subject.
 //! - [`backbone`]: the connection: [`Backbone::connect`], its state, publish and subscribe, drain.
+//! - `address`: where NATS is and as whom. `notices`: what the connection says about itself.
 //! - [`call`]: typed requests with a deadline.
 //! - [`service`]: typed endpoints of a NATS micro service; readiness is a ping to oneself answered.
-//! - [`answers`]: the first answer to a repeated request.
+//! - `endpoint`: one endpoint at work. `answers`: the first answer to a repeated request.
 //! - [`asyncapi`]: the table as a document, committed under `docs/protocol`.
 //!
 //! Only core NATS is used, so any nats-server from 2.9 up serves. `async-nats` stays inside.
@@ -16,10 +17,13 @@ pub mod call;
 pub mod service;
 pub mod table;
 
+mod address;
 mod answers;
+mod endpoint;
+mod notices;
 
 pub use backbone::{Backbone, BackboneError, Options, Subscription};
-pub use service::Service;
+pub use service::{Pulse, Service};
 pub use table::{Event, Heard, Request, Target};
 
 /// Milliseconds since 1970-01-01 UTC, as deadlines on the wire count.

@@ -1,34 +1,35 @@
 //! Typed endpoints of a NATS micro service, so that `nats micro ls | info | stats` show them.
 
-use std::{collections::HashMap, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, pin::Pin, time::Duration};
 
-use async_nats::service::{self as micro, ServiceExt, endpoint::Endpoint};
+use async_nats::service::{self as micro, ServiceExt};
 use bytes::Bytes;
-use futures_util::StreamExt;
-use protocol::{Code, Failure, backbone::Command};
-use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+use futures_util::FutureExt;
+use protocol::Failure;
+use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
 use crate::{
     Backbone, BackboneError,
-    answers::{Answer, Answers},
     backbone::STEP,
+    endpoint::Work,
     table::{self, Request},
-    unix_ms,
 };
 
-/// Requests that one endpoint works on at once; more wait in its subscription's queue.
-const AT_ONCE: usize = 64;
-/// Longest work on a request that names no deadline, such as one typed by hand.
-const HAND_TYPED: Duration = Duration::from_secs(10);
+/// A denial comes before the answer that proves readiness, but through a task of the library:
+/// this is the time it has to be told.
+const TOLD: Duration = Duration::from_millis(20);
 
 type Loop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The endpoints of one server. Add them all, say [`Service::ready`], then [`Service::run`].
+/// Dropped, it answers nothing more.
 pub struct Service {
     backbone: Backbone,
-    micro: micro::Service,
+    /// Answers `$SRV.PING`, `INFO` and `STATS` in a task of its own; `None` once stopped.
+    micro: Option<micro::Service>,
+    /// Where it alone answers a ping.
+    own_ping: String,
     stop: CancellationToken,
     loops: Vec<Loop>,
 }
@@ -50,8 +51,14 @@ impl Backbone {
             .metadata(metadata)
             .start(&self.options.role, env!("CARGO_PKG_VERSION"));
         let micro = self.in_time(started, "starting the service").await?;
-        let (backbone, stop) = (self.clone(), CancellationToken::new());
-        Ok(Service { backbone, micro, stop, loops: Vec::new() })
+        let info = micro.info().await;
+        Ok(Service {
+            backbone: self.clone(),
+            micro: Some(micro),
+            own_ping: format!("$SRV.PING.{}.{}", info.name, info.id),
+            stop: CancellationToken::new(),
+            loops: Vec::new(),
+        })
     }
 
     async fn in_time<T, E: std::fmt::Display>(
@@ -78,12 +85,15 @@ impl Service {
         H: Fn(R) -> F + Send + Sync + 'static,
         F: Future<Output = Result<R::Reply, Failure>> + Send + 'static,
     {
+        let Some(micro) = &self.micro else {
+            return Err(self.backbone.unavailable("the service has stopped"));
+        };
         let subject = table::request::<R>(&self.backbone.realm, to);
         let name = R::SUBJECT.replace(".*.", "-").replace('.', "-");
         let metadata = HashMap::from([("version".to_owned(), R::VERSION.to_string())]);
-        let added = self.micro.endpoint_builder().name(name).metadata(metadata).add(subject);
+        let added = micro.endpoint_builder().name(name).metadata(metadata).add(subject);
         let endpoint = self.backbone.in_time(added, "adding an endpoint").await?;
-        self.loops.push(Box::pin(serve(endpoint, Arc::new(handle), self.stop.clone())));
+        self.loops.push(Box::pin(Work::new(endpoint, handle).run(self.stop.clone())));
         Ok(())
     }
 
@@ -93,14 +103,24 @@ impl Service {
     /// # Errors
     /// [`BackboneError::Forbidden`] naming the subject when the server denied one so far,
     /// [`BackboneError::Unavailable`] when no answer came within [`STEP`].
-    pub async fn ready(&self) -> Result<(), BackboneError> {
-        let info = self.micro.info().await;
-        let subject = format!("$SRV.PING.{}.{}", info.name, info.id);
-        let client = &self.backbone.client;
-        let pinged =
-            self.backbone.in_time(client.request(subject, Bytes::new()), "a ping to itself").await;
-        self.backbone.denied()?; // says more than the ping that failed because of it
-        pinged.map(drop)
+    pub fn ready(&self) -> impl Future<Output = Result<(), BackboneError>> + Send + use<> {
+        // Borrows nothing: the endpoints' loops are not Sync, and this must be free to move.
+        let (backbone, own_ping) = (self.backbone.clone(), self.own_ping.clone());
+        async move {
+            let ping = backbone.client.request(own_ping, Bytes::new());
+            let pinged = backbone.in_time(ping, "a ping to itself").await;
+            let mut denied = backbone.link.denied.clone();
+            // A denial says more than the ping that failed because of it.
+            match timeout(TOLD, denied.wait_for(Option::is_some)).await {
+                Ok(Ok(what)) => Err(BackboneError::Forbidden(what.clone().unwrap_or_default())),
+                _ => pinged.map(drop),
+            }
+        }
+    }
+
+    /// A way to find out at any time whether NATS carries this server's words.
+    pub fn pulse(&self) -> Pulse {
+        Pulse { backbone: self.backbone.clone(), own_ping: self.own_ping.clone() }
     }
 
     /// A token that stops [`Service::run`].
@@ -108,101 +128,46 @@ impl Service {
         self.stop.clone()
     }
 
-    /// Answers until stopped; then takes no more, and finishes what it has begun.
-    pub async fn run(self) -> Result<(), BackboneError> {
+    /// Answers until stopped; then takes no more, and finishes what has arrived.
+    ///
+    /// # Errors
+    /// [`BackboneError::Unavailable`] when the connection was closed before it was told to stop.
+    pub async fn run(mut self) -> Result<(), BackboneError> {
         let mut loops = JoinSet::new();
-        for endpoint in self.loops {
+        for endpoint in std::mem::take(&mut self.loops) {
             loops.spawn(endpoint);
         }
         while loops.join_next().await.is_some() {}
-        let stopped = self.stop.is_cancelled();
-        let _ = timeout(STEP, self.micro.stop()).await;
         // Endpoints end by themselves only when the connection is closed for good.
-        if stopped { Ok(()) } else { Err(self.backbone.unavailable("the connection was closed")) }
-    }
-}
-
-async fn serve<R, H, F>(mut endpoint: Endpoint, handle: Arc<H>, stop: CancellationToken)
-where
-    R: Request,
-    H: Fn(R) -> F + Send + Sync + 'static,
-    F: Future<Output = Result<R::Reply, Failure>> + Send + 'static,
-{
-    let (answers, room) = (Arc::new(Answers::default()), Arc::new(Semaphore::new(AT_ONCE)));
-    let mut working = JoinSet::new();
-    loop {
-        let next = async {
-            // The semaphore is never closed, so a permit always comes.
-            let permit = room.clone().acquire_owned().await.ok()?;
-            Some((endpoint.next().await?, permit))
-        };
-        let (request, permit) = tokio::select! {
-            () = stop.cancelled() => break,
-            next = next => match next {
-                Some(next) => next,
-                None => break,
-            },
-        };
-        while working.try_join_next().is_some() {}
-        let (handle, answers) = (handle.clone(), answers.clone());
-        working.spawn(async move {
-            let _permit = permit;
-            answer::<R, _, _>(request, &*handle, &answers).await;
-        });
-    }
-    let _ = timeout(STEP, endpoint.stop()).await;
-    let finish = async { while working.join_next().await.is_some() {} };
-    if timeout(HAND_TYPED, finish).await.is_err() {
-        warn!(subject = R::SUBJECT, "requests were still worked on at the end");
-    }
-}
-
-async fn answer<R, H, F>(request: micro::Request, handle: &H, answers: &Answers)
-where
-    R: Request,
-    H: Fn(R) -> F,
-    F: Future<Output = Result<R::Reply, Failure>>,
-{
-    let command: Command<R> = match serde_json::from_slice(&request.message.payload) {
-        Ok(command) => command,
-        Err(error) => {
-            let message = format!("{} cannot be read: {error}", R::SUBJECT);
-            return respond(&request, Err(Failure::new(Code::Malformed, message))).await;
+        if self.stop.is_cancelled() {
+            Ok(())
+        } else {
+            Err(self.backbone.unavailable("the connection was closed"))
         }
-    };
-    let patience = match command.deadline_ms {
-        Some(deadline) => Duration::from_millis(deadline.saturating_sub(unix_ms())),
-        None => HAND_TYPED,
-    };
-    if patience.is_zero() {
-        return debug!(subject = R::SUBJECT, "a request came after its deadline and is dropped");
     }
-    let work = handle(command.body);
-    let outcome = answers.first(command.request_id, in_deadline::<R>(work, patience)).await;
-    respond(&request, outcome).await;
 }
 
-async fn in_deadline<R: Request>(
-    work: impl Future<Output = Result<R::Reply, Failure>>,
-    patience: Duration,
-) -> Answer {
-    let reply = timeout(patience, work).await.unwrap_or_else(|_| {
-        let message = format!("{} took longer than its deadline; try again", R::SUBJECT);
-        Err(Failure::new(Code::DeadlinePassed, message))
-    })?;
-    serde_json::to_vec(&reply).map(Bytes::from).map_err(|error| {
-        Failure::new(Code::Internal, format!("an answer cannot be written: {error}"))
-    })
+/// Finds out whether NATS carries what this server says. A server that hangs looks connected until
+/// it has missed some pings, which takes seconds; this takes one round trip.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    backbone: Backbone,
+    own_ping: String,
 }
 
-async fn respond(request: &micro::Request, outcome: Answer) {
-    let response = outcome.map_err(|failure| micro::error::Error {
-        // A header is one line.
-        status: failure.to_string().replace(['\r', '\n'], " "),
-        code: failure.code.number(),
-    });
-    // A request without a reply subject wants no answer.
-    if let Ok(Err(error)) = timeout(STEP, request.respond(response)).await {
-        debug!(%error, "an answer was not sent");
+impl Pulse {
+    /// Asks itself and waits for its own answer for `patience`. The service must not have ended.
+    ///
+    /// # Errors
+    /// `unavailable` or `deadline_passed` when none came.
+    pub async fn beat(&self, patience: Duration) -> Result<(), Failure> {
+        self.backbone.ask(&self.own_ping, Bytes::new(), patience).await.map(drop)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Stopping awaits nothing, so one poll is all it takes.
+        let _ = self.micro.take().map(|micro| micro.stop().now_or_never());
     }
 }
