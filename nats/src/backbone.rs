@@ -78,13 +78,15 @@ pub enum BackboneError {
     Unwritable(#[from] serde_json::Error),
 }
 
+/// What a client may hear: no addresses.
 impl From<BackboneError> for Failure {
     fn from(error: BackboneError) -> Self {
-        let code = match error {
-            BackboneError::Unavailable { .. } => Code::Unavailable,
-            _ => Code::Internal,
-        };
-        Failure::new(code, error.to_string())
+        match error {
+            BackboneError::Unavailable { what, .. } => {
+                Failure::new(Code::Unavailable, format!("NATS is away ({what}); try again shortly"))
+            }
+            _ => Failure::new(Code::Internal, error.to_string()),
+        }
     }
 }
 

@@ -4,26 +4,36 @@
 //!
 //! # Layout
 //! - [`process`]: one program: started, signalled, waited for, its log shown when a story fails.
-//! - [`nats_server`], [`redis_server`]: the two that are not ours.
+//! - [`admin`]: a server's admin port. [`micro`]: what servers say of themselves over NATS.
+//! - [`nats_server`], [`redis_server`], [`postgres`]: those that are not ours.
 //! - [`rig`]: a whole cluster.
 //! - [`player`]: a client who is logged in, or on a map.
-//! - [`recorder`]: what servers said, in order.
+//! - [`raw`]: a client's socket without the client, for what the client would never say.
+//! - [`recorder`]: what servers said, in order. `typed`: a request as somebody types it.
 //! - [`wait`]: waiting for a condition, with a deadline; nothing here sleeps and hopes.
 
 // A harness that cannot go on ends the story at once, with the reason.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+pub mod admin;
+pub mod micro;
 pub mod nats_server;
 pub mod player;
+pub mod postgres;
 pub mod process;
+pub mod raw;
 pub mod recorder;
 pub mod redis_server;
 pub mod rig;
+mod typed;
 pub mod wait;
 
+pub use admin::Admin;
 pub use nats_server::NatsServer;
 pub use player::Player;
-pub use process::{Process, Program, program, signal_process};
+pub use postgres::Postgres;
+pub use process::{Orphans, Process, Program, is_running, program, quiet_port, signal_process};
+pub use raw::Raw;
 pub use recorder::Recorder;
 pub use redis_server::RedisServer;
 pub use rig::Rig;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::{Client, ClientEvent, Events, Reason, Session, Surroundings};
-use protocol::{Code, MapName, Position, world::CharacterSummary};
+use protocol::{Code, ConnectionInfo, MapName, Position, play::Sight, world::CharacterSummary};
 
 use crate::{Rig, SOON, until};
 
@@ -49,15 +49,57 @@ impl Player {
     }
 
     /// Selects the character and enters its map, as soon as the cluster lets it.
+    ///
+    /// # Panics
+    /// When the cluster says that it never will.
     pub async fn enter(&self) -> Surroundings {
         until(SOON, "entering", async || {
-            match self.client.play(self.character.character, None).await {
+            let seat = self.seat().await;
+            match self.client.enter(&seat).await {
                 Ok(surroundings) => Some(surroundings),
                 Err(error) => {
                     assert!(error.is_retryable(), "{error}");
                     None
                 }
             }
+        })
+        .await
+    }
+
+    /// Selects the character, as soon as the cluster lets it, and does not enter yet.
+    ///
+    /// # Panics
+    /// When the cluster says that it never will.
+    pub async fn seat(&self) -> ConnectionInfo {
+        until(SOON, "a seat", async || {
+            self.back_to_central().await;
+            match self.client.select(self.character.character, None).await {
+                Ok(seat) => Some(seat),
+                Err(error) => {
+                    assert!(error.is_retryable(), "{error}");
+                    None
+                }
+            }
+        })
+        .await
+    }
+
+    /// Connects to Central again, with the same login, unless it is connected already.
+    ///
+    /// # Panics
+    /// When it is on a map, or the login does not hold any more.
+    pub async fn back_to_central(&self) {
+        if self.client.server().is_none() {
+            self.client.connect().await.expect("Central");
+            let Session { account, access_token } = self.session.clone();
+            self.client.validate(account, access_token).await.expect("the login holds");
+        }
+    }
+
+    /// Waits until this player sees somebody of that name.
+    pub async fn sees(&self, name: &str) -> Sight {
+        until(SOON, &format!("seeing {name}"), async || {
+            self.client.surroundings()?.other(name).cloned()
         })
         .await
     }

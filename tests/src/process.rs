@@ -3,15 +3,17 @@
 use std::{
     ffi::OsStr,
     fs::{self, File},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::wait::until;
+use crate::wait::{SOON, until};
 
 /// How long a program has to end after SIGTERM before it is killed, when a story is over.
 const GRACE: Duration = Duration::from_secs(15);
@@ -45,6 +47,13 @@ impl Program {
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.current_dir(folder).stdin(Stdio::null());
         Self { name: name.into(), command, folder: folder.to_owned() }
+    }
+
+    /// Gives its files another name, for a second one with the same id.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.to_owned();
+        self
     }
 
     /// Adds an argument.
@@ -167,6 +176,20 @@ impl Process {
         }
     }
 
+    /// Makes it hang, and waits until it does: a signal's sender does not wait for its effect.
+    pub async fn hang(&mut self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.id());
+        let what = format!("{} hanging", self.name);
+        until(SOON, &what, async || {
+            let mut threads = fs::read_dir(&tasks).ok()?;
+            threads
+                .all(|thread| thread.is_ok_and(|thread| is_stopped(&thread.path())))
+                .then_some(())
+        })
+        .await;
+    }
+
     /// Kills it as a crash would, and waits for its end.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
@@ -174,10 +197,55 @@ impl Process {
     }
 }
 
+/// A free port below those that the system gives to whoever asks for any, so that nobody takes it
+/// between its owner's death and its owner's return.
+///
+/// # Panics
+/// When there is none.
+pub fn quiet_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    // Stories of several programs run side by side.
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let mut ports = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Relaxed)).take(1000);
+    ports.find(is_free).expect("a free port")
+}
+
 /// Sends a signal to a process that a spawner of this story started.
 pub fn signal_process(id: u32, signal: Signal) {
     let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
     let _ = kill_process(id, signal);
+}
+
+/// Whether a process runs. One that has ended and was not waited for yet does not.
+pub fn is_running(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // The state follows the name, which stands in brackets and may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn is_stopped(thread: &Path) -> bool {
+    let stat = fs::read_to_string(thread.join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
+/// Processes whose parent was killed: nobody else ends them. Dropped, they are ended.
+pub struct Orphans(pub Vec<u32>);
+
+impl Drop for Orphans {
+    fn drop(&mut self) {
+        let start = Instant::now();
+        for &id in self.0.iter().filter(|id| is_running(**id)) {
+            signal_process(id, Signal::TERM);
+        }
+        while self.0.iter().any(|id| is_running(*id)) && start.elapsed() < GRACE {
+            thread::sleep(Duration::from_millis(10));
+        }
+        for &id in self.0.iter().filter(|id| is_running(**id)) {
+            eprintln!("the orphan {id} did not end by itself");
+            signal_process(id, Signal::KILL);
+        }
+    }
 }
 
 impl Drop for Process {

@@ -2,8 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use protocol::AccountId;
 use rustix::process::Signal;
-use tokio::net::UnixStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+};
 
 use crate::{
     process::{Process, Program},
@@ -39,6 +43,19 @@ impl RedisServer {
     pub async fn restart(&mut self) {
         self.process = launch(&self.folder);
         self.is_up().await;
+    }
+
+    /// Whether it has a session of this account. Asking does not prolong it.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn has_session(&self, account: AccountId) -> bool {
+        let mut stream = UnixStream::connect(self.folder.join("redis.sock")).await.expect("Redis");
+        let ask = format!("EXISTS mmo:main:session:{account}\r\n");
+        stream.write_all(ask.as_bytes()).await.expect("Redis");
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).await.expect("Redis");
+        answer.starts_with(b":1")
     }
 
     /// Makes it hang, or go on.

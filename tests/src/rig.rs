@@ -9,10 +9,11 @@ use protocol::backbone::{
     spawners::{Children, ListChildren},
 };
 use serde::Deserialize;
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    NatsServer, Player, Process, Program, RedisServer, program,
+    NatsServer, Player, Process, Program, RedisServer, program, typed,
     wait::{SOON, until},
 };
 
@@ -139,6 +140,49 @@ impl Rig {
     pub fn start_spawner(&mut self, id: &str, maps: &str) {
         let process = self.spawner_program(id, maps).start();
         self.spawners.push((id.to_owned(), process));
+    }
+
+    /// Starts a changed [`Rig::spawner_program`].
+    pub fn start_spawner_as(&mut self, id: &str, program: Program) {
+        self.spawners.push((id.to_owned(), program.start()));
+    }
+
+    /// A spawner that was started.
+    ///
+    /// # Panics
+    /// When there is none of that id.
+    pub fn spawner(&mut self, id: &str) -> &mut Process {
+        let found = self.spawners.iter_mut().find(|(known, _)| known == id);
+        &mut found.unwrap_or_else(|| panic!("no spawner {id} was started")).1
+    }
+
+    /// Starts a Map Server by hand and waits until it has registered. Returns its place in
+    /// [`Rig::maps`].
+    pub async fn start_map(&mut self, id: &str, map: &str) -> usize {
+        self.start_map_as(self.map_program(id, map)).await
+    }
+
+    /// Starts a changed [`Rig::map_program`].
+    pub async fn start_map_as(&mut self, program: Program) -> usize {
+        let mut process = program.start();
+        process.first_line(SOON).await;
+        self.maps.push(process);
+        self.maps.len() - 1
+    }
+
+    /// The operator's command as a program.
+    pub fn mmo(&self, args: &[&str]) -> Program {
+        let program = Program::new("mmo", program("mmo"), self.folder()).args(args);
+        program.env("NATS_URL", self.nats.url())
+    }
+
+    /// Asks as somebody with `nats req` would: a subject of realm `main`, and exactly this
+    /// payload. Returns the answer, or the error's text, such as `map_unknown: …`.
+    ///
+    /// # Errors
+    /// What the server says in `Nats-Service-Error`.
+    pub async fn typed(&self, words: &str, payload: &str) -> Result<Value, String> {
+        typed::ask(self.nats.address(), words, payload, SOON).await
     }
 
     /// Talks to the servers, as an operator would.

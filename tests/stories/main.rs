@@ -9,5 +9,17 @@
     reason = "a story that goes wrong ends at once"
 )]
 
+mod bad_frames;
+mod bad_names;
+mod bad_tokens;
+mod central_restart;
+mod journey;
+mod killed_map;
+mod login_elsewhere;
 mod rooms;
+mod saving;
+mod spawn_commands;
+mod spawners_side_by_side;
+mod two_with_one_id;
+mod warp;
 mod workflow;

@@ -1,12 +1,10 @@
 //! Puts the parts together and keeps them running.
 
-use std::{
-    convert::Infallible, fmt::Display, future::Future, net::SocketAddr, sync::Arc, time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use instance::{Condition, Instance};
-use nats::{Backbone, Options, Service};
+use instance::Instance;
+use nats::{Backbone, Service};
 use protocol::{
     Failure, Incarnation, ServerId,
     backbone::{
@@ -15,8 +13,6 @@ use protocol::{
     },
 };
 use serde::Serialize;
-use sessions::{Sessions, SessionsError};
-use store::{Store, StoreError};
 use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
@@ -25,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    backends::{self, Backends},
     characters, cluster_driver,
     lobby::{Lobby, ended_channel},
     passwords::Passwords,
     settings::Settings,
 };
 
-/// Between the attempts to reach what is not there, and between the looks at what is.
+/// Between the looks whether another Central of this realm is gone.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long another Central of this realm has to go, after it was told to.
 const OTHER_CENTRAL: Duration = Duration::from_secs(5);
@@ -57,24 +54,8 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
     let listener = TcpListener::bind(settings.listen).await.with_context(|| {
         format!("cannot listen on {} for clients; see --listen", settings.listen)
     })?;
-    let conditions =
-        ["nats", "redis", "sql", "cluster"].map(|name| instance.readiness.condition(name));
-    let [nats_up, redis_up, sql_up, cluster_up] = conditions;
-
-    let store = open_store(&settings).await?;
-    let sessions = open_sessions(&settings).await?;
-    let backbone = Backbone::connect(nats_options(&settings)).await?;
-    watch_nats(instance, &backbone, nats_up);
-    let pinged = store.clone();
-    watch(instance, "sql", sql_up, move || {
-        let store = pinged.clone();
-        async move { store.ping().await }
-    });
-    let pinged = sessions.clone();
-    watch(instance, "redis", redis_up, move || {
-        let sessions = pinged.clone();
-        async move { sessions.ping().await }
-    });
+    let cluster_up = instance.readiness.condition("cluster");
+    let Backends { store, sessions, backbone } = backends::open(&settings, instance).await?;
 
     refuse_second_cluster(&backbone).await?;
     let life = Incarnation::new();
@@ -84,6 +65,7 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
     lifecycle.spawn_last("cluster", driver.run(closing.clone()));
     lifecycle.spawn_last("herald", herald.run());
 
+    let mut service = backbone.service("Central Server and Cluster Server").await?;
     let lobby = Arc::new(Lobby {
         passwords: Passwords::new().context("cannot hash passwords")?,
         ended: ended_channel(),
@@ -91,12 +73,11 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
         store,
         sessions,
         backbone: backbone.clone(),
+        pulse: service.pulse(),
         cluster: cluster.clone(),
     });
     let endings = backbone.subscribe::<SessionEnded>().await?;
     lifecycle.spawn_last("endings", lobby.clone().hear_endings(endings, closing.clone()));
-
-    let mut service = backbone.service("Central Server and Cluster Server").await?;
     cluster.serve(&mut service).await?;
     characters::serve(&mut service, &lobby.store).await?;
     service.ready().await?;
@@ -110,48 +91,6 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
     instance.announce(&Ready { central: id.clone(), listen, admin });
     lifecycle.spawn("lobby", lobby.serve(listener, lifecycle.draining().clone()));
     Ok(())
-}
-
-fn nats_options(settings: &Settings) -> Options {
-    Options {
-        url: settings.nats_url.clone(),
-        credentials: settings.nats_creds.clone(),
-        realm: settings.basics.realm.clone(),
-        role: "central".to_owned(),
-        id: settings.id.to_string(),
-    }
-}
-
-async fn open_store(settings: &Settings) -> Result<Store, StoreError> {
-    let away = |error: &StoreError| matches!(error, StoreError::Unavailable { .. });
-    until_there("SQL", away, || Store::open(&settings.database_url)).await
-}
-
-async fn open_sessions(settings: &Settings) -> Result<Sessions, SessionsError> {
-    let (url, realm) = (&settings.redis_url, &settings.basics.realm);
-    let away = |error: &SessionsError| matches!(error, SessionsError::Unavailable { .. });
-    until_there("Redis", away, || Sessions::connect(url, realm, settings.session_ttl())).await
-}
-
-/// Tries until it works or can never work, and says once what is waited for.
-async fn until_there<T, E: Display, F: Future<Output = Result<T, E>>>(
-    what: &str,
-    is_away: impl Fn(&E) -> bool,
-    open: impl Fn() -> F,
-) -> Result<T, E> {
-    let mut said = false;
-    loop {
-        match open().await {
-            Err(error) if is_away(&error) => {
-                if !said {
-                    warn!(%error, "{what} is not there; trying until it is");
-                }
-                said = true;
-                sleep(LOOK).await;
-            }
-            other => return other,
-        }
-    }
 }
 
 /// One Cluster a realm: two would tell peers two truths.
@@ -187,48 +126,4 @@ async fn serve_until(
     };
     backbone.close().await;
     served.map_err(Failure::from)
-}
-
-fn watch_nats(instance: &Instance, backbone: &Backbone, condition: Condition) {
-    let (mut connected, at) = (backbone.connected(), backbone.at());
-    let closing = instance.lifecycle.closing().clone();
-    instance.lifecycle.spawn_last("nats watch", async move {
-        loop {
-            if *connected.borrow_and_update() {
-                condition.up();
-            } else {
-                condition.down(format!("not connected to {at}"));
-            }
-            match closing.run_until_cancelled(connected.changed()).await {
-                Some(Ok(())) => {}
-                Some(Err(_)) | None => break,
-            }
-        }
-        closing.cancelled().await;
-        Ok::<_, Infallible>(())
-    });
-}
-
-/// Looks every second whether something answers, and says so in `/readyz`.
-fn watch<F, E>(
-    instance: &Instance,
-    name: &'static str,
-    condition: Condition,
-    ping: impl Fn() -> F + Send + 'static,
-) where
-    F: Future<Output = Result<(), E>> + Send,
-    E: Display + Send,
-{
-    let closing = instance.lifecycle.closing().clone();
-    instance.lifecycle.spawn_last(format!("{name} watch"), async move {
-        loop {
-            match ping().await {
-                Ok(()) => condition.up(),
-                Err(error) => condition.down(error.to_string()),
-            }
-            if closing.run_until_cancelled(sleep(LOOK)).await.is_none() {
-                return Ok::<_, Infallible>(());
-            }
-        }
-    });
 }

@@ -2,7 +2,7 @@
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use client::ClientConfig;
-use protocol::frame::Encoding;
+use protocol::{Channel, frame::Encoding};
 
 /// Plays on a Waystone cluster from the terminal: line by line, or a whole journey at once.
 #[derive(Debug, clap::Parser)]
@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
     /// Goes the whole way and checks each step: register or log in, pick or create a character,
-    /// enter, speak, walk, warp to another map and back, leave, log out.
+    /// enter, walk, speak, warp to another map and back, leave, log out.
     Journey(JourneyArguments),
 }
 
@@ -33,8 +33,9 @@ pub(crate) struct JourneyArguments {
     /// The account; registered unless it exists. A random one if not given.
     #[arg(long, value_name = "NAME")]
     pub(crate) account: Option<String>,
-    /// The account's password. A random one if not given.
-    #[arg(long, value_name = "PASSWORD")]
+    /// The account's password. A random one if not given. A flag shows in every process list, the
+    /// variable does not.
+    #[arg(long, env = "MMO_PASSWORD", hide_env_values = true, value_name = "PASSWORD")]
     pub(crate) password: Option<String>,
     /// The character; created unless the account has it. If not given: the account's first, or a
     /// new one with a random name.
@@ -43,6 +44,9 @@ pub(crate) struct JourneyArguments {
     /// Waits on the first map for a character of this name, and for a word from it.
     #[arg(long, value_name = "NAME")]
     pub(crate) meet: Option<String>,
+    /// Enters this channel of the first map; the emptiest one if not given.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) channel: Option<Channel>,
     /// One JSON object a step on stdout.
     #[arg(long)]
     pub(crate) json: bool,

@@ -59,8 +59,8 @@ impl Desk {
         mut self,
         order: impl FnOnce(oneshot::Sender<T>) -> Order,
     ) -> Result<T, Failure> {
-        // A second spawner with the same id gets a share of the first one's commands until it is
-        // refused by the Cluster: it must not act on them.
+        // A second spawner that started at the same time with the same id gets a share of the
+        // first one's commands until it is refused by the Cluster: it must not act on them.
         let known = timeout(KNOWN_WITHIN, self.known.wait_for(|known| *known)).await.is_ok();
         if !known {
             let message = format!("{} has not registered with the Cluster yet", self.spawner);

@@ -8,6 +8,7 @@ use protocol::{
     Code, Failure,
     backbone::{
         events::ClusterUp,
+        maps::ListPeers,
         spawners::{LeaveSpawner, RegisterSpawner, Spawner, SpawnerBeat},
     },
 };
@@ -75,30 +76,34 @@ impl Membership {
         Ok(self.keep().await)
     }
 
-    /// Registers for the first time, for as long as it takes the Cluster to be there.
-    async fn register(&self) -> Result<(), MembershipError> {
-        let (mut in_use_since, mut said) = (None, false);
-        loop {
-            let failure = match self.try_to_register().await {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
-            };
-            match failure.code {
-                Code::IdInUse => {
-                    let since = in_use_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= ID_IN_USE_FOR {
-                        let (id, said) = (self.me.spawner.to_string(), failure.message);
-                        return Err(MembershipError::IdInUse { id, said });
-                    }
-                }
-                _ if !failure.retry => return Err(MembershipError::Refused(failure)),
-                _ => in_use_since = None,
-            }
-            if !std::mem::replace(&mut said, true) {
-                warn!("cannot register with the Cluster, trying until it works: {failure}");
-            }
+    /// Waits until no other spawner has this id: for a Cluster as long as it takes, for a dead
+    /// spawner until it is missed. Only then may this one serve what is meant for its id.
+    pub(crate) async fn find_id_free(&self) -> Result<(), MembershipError> {
+        let mut patience = Patience::new(&self.me, ID_IN_USE_FOR);
+        while let Err(failure) = self.look_for_id().await {
+            patience.bear(failure)?;
             sleep(RETRY).await;
         }
+        Ok(())
+    }
+
+    async fn look_for_id(&self) -> Result<(), Failure> {
+        let peers = self.backbone.call(&(), ListPeers {}).await?;
+        let other = peers.spawners.iter().find(|spawner| spawner.spawner == self.me.spawner);
+        other.map_or(Ok(()), |other| {
+            let message = format!("it lives on {}", other.address);
+            Err(Failure::new(Code::IdInUse, message))
+        })
+    }
+
+    /// Registers for the first time, for as long as it takes the Cluster to be there.
+    async fn register(&self) -> Result<(), MembershipError> {
+        let mut patience = Patience::new(&self.me, Duration::ZERO);
+        while let Err(failure) = self.try_to_register().await {
+            patience.bear(failure)?;
+            sleep(RETRY).await;
+        }
+        Ok(())
     }
 
     /// Beats, and registers again with a Cluster that does not know this spawner.
@@ -159,6 +164,39 @@ impl Membership {
         let registered = self.backbone.call_within(&(), register, STEP).await?;
         info!(view = registered.view.sequence, "registered with the Cluster");
         self.registered.up();
+        Ok(())
+    }
+}
+
+/// What is borne while a spawner waits for its place.
+struct Patience<'a> {
+    me: &'a Spawner,
+    /// How long for an id in use.
+    limit: Duration,
+    in_use: Option<Instant>,
+    said: bool,
+}
+
+impl<'a> Patience<'a> {
+    fn new(me: &'a Spawner, limit: Duration) -> Self {
+        Self { me, limit, in_use: None, said: false }
+    }
+
+    /// Says, once, what is waited for; fails when waiting does not help.
+    fn bear(&mut self, failure: Failure) -> Result<(), MembershipError> {
+        match failure.code {
+            Code::IdInUse => {
+                if self.in_use.get_or_insert_with(Instant::now).elapsed() >= self.limit {
+                    let (id, said) = (self.me.spawner.to_string(), failure.message);
+                    return Err(MembershipError::IdInUse { id, said });
+                }
+            }
+            _ if !failure.retry => return Err(MembershipError::Refused(failure)),
+            _ => self.in_use = None,
+        }
+        if !std::mem::replace(&mut self.said, true) {
+            warn!("cannot register with the Cluster, trying until it works: {failure}");
+        }
         Ok(())
     }
 }

@@ -42,12 +42,14 @@ async fn start(settings: Settings, instance: Instance) -> anyhow::Result<()> {
     let program = MapProgram::new(&settings).map_err(CatalogueError::from)?;
     let maps = catalogue::read(&program, &settings).await?;
     info!(program = %program.path().display(), "may run the maps {}", catalogue::names(&maps));
-    let backbone = Backbone::connect(options(&settings)).await?;
+    let absent = |error| nats_up.down(format!("{error}; trying until it is there"));
+    let backbone = Backbone::connect_telling(options(&settings), absent).await?;
     nats_up.up();
 
     let (used, used_now) = watch::channel(0);
     let me = describe(&settings, &maps);
     let membership = Membership::new(backbone.clone(), me, used_now, registered).await?;
+    membership.find_id_free().await?;
     let known = membership.known();
     let keeper = keep_children(&settings, maps, program, &backbone, &instance, used);
     let desk = Desk { spawner: settings.id.clone(), keeper: keeper.clone(), known: known.clone() };

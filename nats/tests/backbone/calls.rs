@@ -9,6 +9,10 @@ use std::{
 };
 
 use async_nats::HeaderMap;
+use nats::{
+    table::{self, EVERYTHING},
+    unix_ms,
+};
 use protocol::{
     Code, Failure, Realm, RequestId, SpawnerId,
     backbone::{
@@ -18,10 +22,6 @@ use protocol::{
     },
 };
 use tokio::sync::Notify;
-use waystone_nats::{
-    table::{self, EVERYTHING},
-    unix_ms,
-};
 
 use crate::{
     said::{peers, serve, serve_peers},

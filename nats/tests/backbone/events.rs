@@ -1,10 +1,10 @@
 //! What is told to whoever listens.
 
-use protocol::backbone::events::{MapChanged, MapDown};
-use waystone_nats::{
+use nats::{
     Backbone, BackboneError, Subscription,
     table::{self, PeerEvent},
 };
+use protocol::backbone::events::{MapChanged, MapDown};
 
 use crate::{
     link::slow_link,
@@ -12,13 +12,13 @@ use crate::{
     server::{SOON, Users, on_each},
 };
 
-async fn listen<H: waystone_nats::Heard>(backbone: &Backbone) -> Subscription<H> {
+async fn listen<H: nats::Heard>(backbone: &Backbone) -> Subscription<H> {
     let subscription = backbone.subscribe().await.unwrap();
     backbone.service("proves that it listens").await.unwrap().ready().await.unwrap();
     subscription
 }
 
-async fn next<H: waystone_nats::Heard>(subscription: &mut Subscription<H>) -> H {
+async fn next<H: nats::Heard>(subscription: &mut Subscription<H>) -> H {
     tokio::time::timeout(SOON, subscription.next()).await.expect("nothing is heard").unwrap()
 }
 

@@ -3,6 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_nats::{Client, ConnectOptions, Event, ServerError};
+use nats::{
+    BackboneError,
+    table::{LINES, PeerEvent},
+};
 use protocol::{
     Code, SpawnerId,
     backbone::{
@@ -13,10 +17,6 @@ use protocol::{
     },
 };
 use tokio::sync::Mutex;
-use waystone_nats::{
-    BackboneError,
-    table::{LINES, PeerEvent},
-};
 
 use crate::{
     said::{life, map_changed, peers, run, serve, serve_peers, session_ended},

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use nats::{Backbone, Request, Service};
 use protocol::{
     Channel, Failure, Incarnation,
     backbone::{
@@ -18,11 +19,10 @@ use protocol::{
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use waystone_nats::{Backbone, Request, Service};
 
 /// A service at work in a task.
 pub(crate) struct Serving {
-    pub(crate) task: JoinHandle<Result<(), waystone_nats::BackboneError>>,
+    pub(crate) task: JoinHandle<Result<(), nats::BackboneError>>,
     pub(crate) stop: CancellationToken,
 }
 

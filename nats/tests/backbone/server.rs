@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nats::{Backbone, BackboneError, Options};
 use tempfile::TempDir;
-use waystone_nats::{Backbone, BackboneError, Options};
 
 /// How long anything may take that is no story's point.
 pub(crate) const SOON: Duration = Duration::from_secs(10);

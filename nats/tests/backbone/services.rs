@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use nats::Backbone;
 use protocol::{
     Code, SpawnerId,
     backbone::{
@@ -12,7 +13,6 @@ use protocol::{
 };
 use serde_json::Value;
 use tokio::sync::Semaphore;
-use waystone_nats::Backbone;
 
 use crate::{
     said::{peers, run, serve, serve_peers},

@@ -2,7 +2,6 @@
 //! client call, and reports events for a user interface to hang on.
 //!
 //! ```no_run
-//! # use waystone_client as client;
 //! # async fn play() -> Result<(), client::ClientError> {
 //! use client::{Client, ClientConfig};
 //!

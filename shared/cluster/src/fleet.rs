@@ -46,13 +46,16 @@ impl Fleet {
         self.known.values().map(|known| &known.spawner)
     }
 
-    /// Every spawner whose beats come in time, with the Map Servers it runs or is about to.
-    pub fn healthy(&self, now: Duration) -> impl Iterator<Item = (&Spawner, usize)> {
+    /// Every spawner whose beats come in time.
+    pub fn healthy(&self, now: Duration) -> impl Iterator<Item = &Spawner> {
         let fresh = move |known: &&Known| now.saturating_sub(known.heard) < SUSPECT;
-        self.known.values().filter(fresh).map(|Known { spawner, .. }| {
-            let starting = self.starts.values().filter(|start| start.spawner == spawner.spawner);
-            (spawner, spawner.used as usize + starting.count())
-        })
+        self.known.values().filter(fresh).map(|known| &known.spawner)
+    }
+
+    /// What a spawner was told to start and has not answered yet.
+    pub fn starting(&self, spawner: &SpawnerId) -> impl Iterator<Item = &StartChild> {
+        let its = self.starts.values().filter(move |start| start.spawner == *spawner);
+        its.map(|start| &start.child)
     }
 
     /// The maps that some spawner may run.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use protocol::{
     Channel, Code, Failure, Incarnation, MapName,
     backbone::{
-        maps::{BeatHeard, MapServer, Peers, Routed},
+        maps::{BeatHeard, MapServer, Peers, Route, Routed},
         spawners::{SpawnMap, SpawnerRegistered, StartChild, StopMap},
     },
 };
@@ -79,8 +79,7 @@ impl Cluster {
                 maps: self.registry.maps().cloned().collect(),
                 spawners: self.fleet.spawners().cloned().collect(),
             })),
-            Asked::Route(route) => placement::route(&self.registry, &self.fleet, &route, now)
-                .map(|server| Answer::Routed(Routed { server })),
+            Asked::Route(route) => self.route(&route, now).map(Answer::Routed),
             Asked::Spawn(spawn, until) => match self.spawn(caller, spawn, now, until, out) {
                 Ok(()) => return,
                 Err(failure) => Err(failure),
@@ -93,6 +92,12 @@ impl Cluster {
         out.push(Effect::Answer(caller, answer));
     }
 
+    fn route(&mut self, route: &Route, now: Duration) -> Result<Routed, Failure> {
+        let server = placement::route(&self.registry, &self.fleet, route, now)?;
+        self.registry.send(&server.server);
+        Ok(Routed { server })
+    }
+
     fn spawn(
         &mut self,
         caller: Caller,
@@ -101,7 +106,7 @@ impl Cluster {
         until: Duration,
         out: &mut Vec<Effect>,
     ) -> Result<(), Failure> {
-        let spawner = placement::spawner(&self.fleet, &spawn.map, now)?;
+        let spawner = placement::spawner(&self.registry, &self.fleet, &spawn.map, now)?;
         let channel = match spawn.channel {
             Some(channel) if self.is_taken(&spawn.map, channel) => {
                 let message =

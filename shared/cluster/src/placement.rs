@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use protocol::{
     Code, Failure, MapName, SpawnerId,
-    backbone::maps::{MapServer, Route},
+    backbone::{
+        maps::{MapServer, Route},
+        spawners::{Spawner, StartChild},
+    },
 };
 
 use crate::{fleet::Fleet, registry::Registry};
@@ -28,7 +31,8 @@ pub fn route(
         return Err(nobody(registry, fleet, route));
     }
     let with_room = up.into_iter().filter(|server| server.population < server.capacity);
-    with_room.min_by_key(|server| (server.population, server.channel)).cloned().ok_or_else(|| {
+    let emptiest = with_room.min_by_key(|server| (registry.crowd(server), server.channel));
+    emptiest.cloned().ok_or_else(|| {
         Failure::new(Code::MapFull, format!("every channel of {map} is full; try again shortly"))
     })
 }
@@ -52,7 +56,12 @@ fn nobody(registry: &Registry, fleet: &Fleet, route: &Route) -> Failure {
 ///
 /// # Errors
 /// [`Code::MapUnknown`] naming the maps that can be run, or [`Code::NoSpawner`].
-pub fn spawner(fleet: &Fleet, map: &MapName, now: Duration) -> Result<SpawnerId, Failure> {
+pub fn spawner(
+    registry: &Registry,
+    fleet: &Fleet,
+    map: &MapName,
+    now: Duration,
+) -> Result<SpawnerId, Failure> {
     let known = fleet.maps();
     if known.is_empty() {
         return Err(Failure::new(Code::NoSpawner, "no spawner is up; start a map-spawn"));
@@ -64,6 +73,7 @@ pub fn spawner(fleet: &Fleet, map: &MapName, now: Duration) -> Result<SpawnerId,
     }
     let able = fleet
         .healthy(now)
+        .map(|spawner| (spawner, load(registry, fleet, spawner)))
         .filter(|(spawner, load)| spawner.maps.contains(map) && *load < spawner.slots as usize);
     let least = able.min_by(|(a, load_a), (b, load_b)| {
         // Shares of slots, compared without division; the id settles a tie the same way always.
@@ -76,4 +86,14 @@ pub fn spawner(fleet: &Fleet, map: &MapName, now: Duration) -> Result<SpawnerId,
         let message = format!("every spawner that may run {map} is full or silent; add a spawner");
         Failure::new(Code::NoSpawner, message)
     })
+}
+
+/// Map Servers that a spawner runs or is about to: dead ones that will return, which only its
+/// beats count, and those that were started since its last beat.
+fn load(registry: &Registry, fleet: &Fleet, spawner: &Spawner) -> usize {
+    let is_to_come = |child: &&StartChild| {
+        child.channel.is_none_or(|channel| !registry.is_taken(&child.map, channel))
+    };
+    let to_come = fleet.starting(&spawner.spawner).filter(is_to_come).count();
+    (spawner.used as usize).max(registry.run_by(&spawner.spawner)) + to_come
 }

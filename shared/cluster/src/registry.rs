@@ -6,7 +6,7 @@ use std::{
 };
 
 use protocol::{
-    Channel, Code, Failure, Incarnation, MapName, ServerId,
+    Channel, Code, Failure, Incarnation, MapName, ServerId, SpawnerId,
     backbone::{
         Life, View,
         events::{MapChanged, MapDown, MapUp},
@@ -26,6 +26,8 @@ const OVER_REMEMBERED: usize = 1024;
 struct Known {
     server: MapServer,
     heard: Duration,
+    /// Characters sent its way since its last beat, which does not count them.
+    sent: u32,
 }
 
 /// Every Map Server that lives, and the number of the view.
@@ -57,6 +59,24 @@ impl Registry {
     pub fn healthy(&self, now: Duration) -> impl Iterator<Item = &MapServer> {
         let fresh = move |known: &&Known| now.saturating_sub(known.heard) < SUSPECT;
         self.known.values().filter(fresh).map(|known| &known.server)
+    }
+
+    /// Players on a Map Server and those on their way to it, as far as known.
+    pub fn crowd(&self, server: &MapServer) -> u32 {
+        let sent = self.known.get(&server.server).map_or(0, |known| known.sent);
+        server.population.saturating_add(sent)
+    }
+
+    /// Notes that a character was sent to a Map Server.
+    pub fn send(&mut self, server: &ServerId) {
+        if let Some(known) = self.known.get_mut(server) {
+            known.sent = known.sent.saturating_add(1);
+        }
+    }
+
+    /// Map Servers that a spawner runs.
+    pub fn run_by(&self, spawner: &SpawnerId) -> usize {
+        self.maps().filter(|server| server.spawner.as_ref() == Some(spawner)).count()
     }
 
     /// One of them.
@@ -103,7 +123,7 @@ impl Registry {
             out.push(Effect::Tell(News::MapUp(MapUp { view, server: server.clone() })));
         }
         let channel = server.channel;
-        self.known.insert(server.server.clone(), Known { server, heard: now });
+        self.known.insert(server.server.clone(), Known { server, heard: now, sent: 0 });
         Ok(MapRegistered { view: self.view, channel, peers })
     }
 
@@ -142,6 +162,7 @@ impl Registry {
             return BeatHeard { known: false, view: self.view };
         };
         known.heard = now;
+        known.sent = 0;
         if known.server.population != beat.population {
             known.server.population = beat.population;
             let view = self.advance();

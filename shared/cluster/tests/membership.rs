@@ -219,6 +219,58 @@ fn a_spawn_goes_to_the_least_loaded_spawner_and_two_at_once_get_two_channels() {
 }
 
 #[test]
+fn characters_that_come_faster_than_beats_are_spread_over_the_channels() {
+    let mut bench = Bench::new();
+    let servers = [map_server("a", 1), MapServer { channel: Channel(2), ..map_server("b", 2) }];
+    for server in &servers {
+        bench.must(Asked::RegisterMap(server.clone()));
+    }
+    let route = |bench: &mut Bench| {
+        let route = Route { map: "town".parse().unwrap(), channel: None };
+        match bench.must(Asked::Route(route)) {
+            Answer::Routed(routed) => routed.server.channel.0,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!([(); 4].map(|()| route(&mut bench)), [1, 2, 1, 2]);
+    // From then on the beat counts them; those that have not come are forgotten.
+    bench.beat(&servers[0], 1);
+    bench.beat(&servers[1], 0);
+    assert_eq!([(); 3].map(|()| route(&mut bench)), [2, 1, 2]);
+}
+
+#[test]
+fn spawns_that_come_faster_than_beats_are_spread_over_the_spawners() {
+    let mut bench = Bench::new();
+    for id in ["a", "b"] {
+        bench.must(Asked::RegisterSpawner(spawner(id, 3)));
+    }
+    let mut started = Vec::new();
+    for number in 1..=4 {
+        let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None };
+        let asked = Asked::Spawn(wanted, bench.now + 5 * SECOND);
+        let effects = bench.handle(Event::Asked(Caller(100 + number), asked));
+        let [Effect::Start(job, to, child)] = &effects[..] else { panic!("{effects:?}") };
+        let server = MapServer {
+            channel: child.channel.unwrap(),
+            spawner: Some(to.clone()),
+            ..map_server(&format!("x{number}"), number as u16)
+        };
+        bench.must(Asked::RegisterMap(server.clone()));
+        let spawned = MapSpawned {
+            life: server.life(),
+            spawner: to.clone(),
+            map: server.map,
+            channel: server.channel,
+            port: server.port,
+        };
+        bench.handle(Event::Started(*job, Ok(spawned)));
+        started.push(to.to_string());
+    }
+    assert_eq!(started, ["a", "b", "a", "b"]);
+}
+
+#[test]
 fn a_spawn_for_an_unknown_map_names_the_known_ones() {
     let mut bench = Bench::new();
     bench.must(Asked::RegisterSpawner(spawner("s", 1)));

@@ -5,11 +5,11 @@
 use std::{net::SocketAddr, process::ExitCode};
 
 use anyhow::Context;
+use instance::{Basics, Instance, Program, Role};
 use tokio::{
     io,
     net::{TcpListener, TcpStream},
 };
-use waystone_instance::{Basics, Instance, Program, Role};
 
 #[derive(Debug, clap::Args)]
 struct Config {

@@ -15,12 +15,12 @@ use std::{
 };
 
 use clap::{Args, Command, FromArgMatches};
+use instance::{Basics, Instance, Role, StartError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
-use waystone_instance::{Basics, Instance, Role, StartError};
 
 const SOON: Duration = Duration::from_secs(5);
 

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use instance::Condition;
 use nats::{Backbone, Options};
-use protocol::Failure;
 use sessions::{Sessions, SessionsError};
-use tokio::time::sleep;
-use tracing::warn;
+use tokio::{time::sleep, try_join};
 
-use crate::settings::Settings;
+use crate::{server::StartError, settings::Settings};
 
 /// Between the attempts to reach what is not there, and between the looks at what is.
 const LOOK: Duration = Duration::from_secs(1);
+/// What is done about something that is missing.
+const TRYING: &str = "trying until it is there";
 
-pub(crate) fn nats_options(settings: &Settings) -> Options {
+fn nats_options(settings: &Settings) -> Options {
     Options {
         url: settings.nats_url.clone(),
         credentials: settings.nats_creds.clone(),
@@ -24,21 +24,36 @@ pub(crate) fn nats_options(settings: &Settings) -> Options {
     }
 }
 
-/// Waits for Redis for as long as it takes, and says once where it looks.
-pub(crate) async fn open_sessions(settings: &Settings) -> Result<Sessions, SessionsError> {
+/// Waits for both for as long as it takes; log and `/readyz` say which one is missing and where it
+/// was looked for. Both at once, so that each speaks for itself.
+pub(crate) async fn open(
+    settings: &Settings,
+    nats_up: &Condition,
+    redis_up: &Condition,
+) -> Result<(Backbone, Sessions), StartError> {
+    let absent = |error| nats_up.down(format!("{error}; {TRYING}"));
+    let connecting = async {
+        let backbone = Backbone::connect_telling(nats_options(settings), absent).await?;
+        nats_up.up();
+        Ok(backbone)
+    };
+    try_join!(connecting, async { Ok(open_sessions(settings, redis_up).await?) })
+}
+
+async fn open_sessions(settings: &Settings, up: &Condition) -> Result<Sessions, SessionsError> {
     let (url, realm) = (&settings.redis_url, &settings.basics.realm);
-    let mut said = false;
     loop {
         match Sessions::connect(url, realm, settings.session_ttl()).await {
-            Err(error @ SessionsError::Unavailable { .. }) => {
-                if !said {
-                    warn!(%error, "Redis is not there; trying until it is");
-                }
-                said = true;
-                sleep(LOOK).await;
+            Ok(sessions) => {
+                up.up();
+                return Ok(sessions);
             }
-            other => return other,
+            Err(error @ SessionsError::Unavailable { .. }) => {
+                up.down(format!("{error}; {TRYING}"));
+            }
+            Err(error) => return Err(error),
         }
+        sleep(LOOK).await;
     }
 }
 
@@ -47,7 +62,7 @@ pub(crate) async fn watch_redis(sessions: Sessions, condition: Condition) {
     loop {
         match sessions.ping().await {
             Ok(()) => condition.up(),
-            Err(error) => condition.down(Failure::from(error).message),
+            Err(error) => condition.down(error.to_string()),
         }
         sleep(LOOK).await;
     }

@@ -1,28 +1,40 @@
 //! What other servers may ask of this one, over NATS.
 
+use std::time::Duration;
+
 use nats::{Backbone, BackboneError, Service};
 use protocol::{
-    ServerId,
+    Code, Failure, ServerId,
     backbone::{
         events::SessionEnded,
         seats::{CancelSeat, EvictCharacter, ReserveSeat},
     },
 };
 
+use sessions::Sessions;
+use tokio::time::timeout;
+
 use crate::host::{Command, HostLink};
+
+/// How long Redis may take to answer before a seat is refused; who asks for one waits 800 ms.
+const REDIS_ANSWERS: Duration = Duration::from_millis(500);
 
 /// Starts the micro service; once it is returned, every endpoint is live.
 pub(crate) async fn open(
     backbone: &Backbone,
     own: &ServerId,
     host: &HostLink,
+    sessions: &Sessions,
 ) -> Result<Service, BackboneError> {
     let mut service = backbone.service("Map Server: seats and characters").await?;
-    let link = host.clone();
+    let (link, logins) = (host.clone(), sessions.clone());
     service
         .add::<ReserveSeat, _, _>(own, move |seat| {
-            let link = link.clone();
-            async move { link.ask(|reply| Command::Reserve(seat, reply)).await }
+            let (link, logins) = (link.clone(), logins.clone());
+            async move {
+                logins_can_be_checked(&logins).await?;
+                link.ask(|reply| Command::Reserve(seat, reply)).await
+            }
         })
         .await?;
     let link = host.clone();
@@ -41,6 +53,14 @@ pub(crate) async fn open(
         .await?;
     service.ready().await?;
     Ok(service)
+}
+
+/// No seat for whom could not be let in: without Redis no login can be checked, and a
+/// player on its way would be lost between two maps.
+async fn logins_can_be_checked(sessions: &Sessions) -> Result<(), Failure> {
+    let answer = timeout(REDIS_ANSWERS, sessions.ping()).await;
+    let late = |_| Failure::new(Code::Unavailable, "logins cannot be checked; try again shortly");
+    answer.map_err(late)?.map_err(Failure::from)
 }
 
 /// Tells the host of every session that ends, until the connection is closed.

@@ -4,9 +4,10 @@
 //! ```text
 //! frozen → route → reserve → settle → transfer → told
 //! ```
-//! Up to the transfer, every failure leaves the character here. The transfer is one transaction
-//! of the store. While its answer is not known the character is neither saved nor let go on,
-//! because it may be the other server's already.
+//! To settle is to save once more: a store that cannot save now is found out while the warp can
+//! still be refused. Up to the transfer, every failure leaves the character here. The transfer is
+//! one transaction of the store. While its answer is not known the character is neither saved nor
+//! let go on, because it may be the other server's already.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,7 @@ pub(crate) enum Answer {
 pub(crate) enum Step {
     AskRoute,
     AskSeat(Box<MapServer>),
-    /// Say [`Answer::Settled`] or [`Answer::InDoubt`] once it is known.
+    /// Save, unless a save is in flight; say [`Answer::Settled`] or [`Answer::InDoubt`] once it is known.
     Settle,
     Transfer {
         to: Box<MapServer>,

@@ -210,6 +210,22 @@ impl Keeper {
         }
     }
 
+    /// What to write before a character is handed over: if that fails, nothing is begun that may
+    /// have half happened. `None` where a write is in flight, whose end tells as much, or where one
+    /// has failed.
+    pub(crate) fn confirm(
+        &mut self,
+        character: CharacterId,
+        state: CharacterState,
+    ) -> Option<Write> {
+        let kept = self.kept.get_mut(&character)?;
+        if kept.flight.is_some() || kept.in_doubt {
+            return None;
+        }
+        kept.flight = Some(state.clone());
+        Some(Write::Save { claim: kept.claim.clone(), state })
+    }
+
     /// The claim to hand over, once no save is in flight.
     pub(crate) fn settled(&self, character: CharacterId) -> Settled {
         match self.kept.get(&character) {

@@ -76,10 +76,10 @@ pub async fn start(
     let draining = instance.lifecycle.draining().clone();
     let opened = Box::pin(draining.run_until_cancelled(open(settings, plan, &instance))).await;
     // `None`: a signal came while something was waited for.
-    if let Some(opened) = opened {
-        opened?.stay(&instance).await;
+    match opened {
+        Some(opened) => Ok(opened?.stay(&instance).await?),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// A server that is registered and not yet serving.
@@ -111,18 +111,19 @@ async fn open(
     // All are named before the first is up, or the server would be ready for a moment.
     let conditions = ["nats", "redis", "registered"].map(|name| instance.readiness.condition(name));
     let [nats_up, redis_up, registered] = conditions;
-    let sessions = backends::open_sessions(&settings).await?;
+    let (backbone, sessions) = backends::open(&settings, &nats_up, &redis_up).await?;
     watch(instance, "redis", backends::watch_redis(sessions.clone(), redis_up));
-    let backbone = Backbone::connect(backends::nats_options(&settings)).await?;
     watch(instance, "nats", backends::watch_nats(backbone.clone(), nats_up));
 
     let mut own = describe(&settings, port);
     let (commands_in, commands) = mpsc::channel(INBOX);
     let link = HostLink(commands_in);
-    // Everything that listens is there before anybody is told of this server.
+    // Everything that listens is there before anybody is told of this server, and nothing before
+    // it is known that no other server is meant.
     let ended = backbone.subscribe::<SessionEnded>().await?;
     let mut membership = Membership::new(backbone.clone(), own.clone(), registered).await?;
-    let service = endpoints::open(&backbone, &own.server, &link).await?;
+    membership.find_id_free().await?;
+    let service = endpoints::open(&backbone, &own.server, &link, &sessions).await?;
     own.channel = membership.join().await?;
     say_ready(&own, instance);
     let server = Server { settings, own, backbone, sessions, link };
@@ -131,7 +132,10 @@ async fn open(
 
 impl Opened {
     /// Serves until the drain is over.
-    async fn stay(self, instance: &Instance) {
+    ///
+    /// # Errors
+    /// Why the Cluster takes this server back no more; then it has drained, too.
+    async fn stay(self, instance: &Instance) -> Result<(), Failure> {
         let Self { server, .. } = self;
         let draining = instance.lifecycle.draining().clone();
         let hosted = CancellationToken::new();
@@ -146,11 +150,16 @@ impl Opened {
         let served = spawn_service(instance, self.service);
         spawn(instance, "gate", server.gate().serve(self.listener, draining, hosted.clone()));
 
-        self.membership.stay(vitals, hosted).await;
+        let stayed = self.membership.stay(vitals, hosted.clone()).await;
+        if let Err(failure) = &stayed {
+            instance.lifecycle.drain(&format!("this server must give way: {failure}"));
+        }
         stop.cancel();
+        hosted.cancelled().await;
         // What is not answered by then has missed its deadline.
         let _ = timeout(LAST_ANSWERS, served.cancelled()).await;
         server.backbone.close().await;
+        stayed
     }
 }
 

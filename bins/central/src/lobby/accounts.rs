@@ -1,5 +1,7 @@
 //! Register, log in, validate, log out.
 
+use std::time::Duration;
+
 use protocol::{
     AccessToken, AccountId, Code, Failure, SessionId,
     backbone::events::{SessionEnded, SessionOpened},
@@ -11,12 +13,16 @@ use tracing::{info, warn};
 
 use super::{Lobby, connection::Member};
 
+/// How long NATS may take to answer before a login: a client is told within 2 s in all.
+const NATS_ANSWERS: Duration = Duration::from_millis(600);
+
 impl Lobby {
     /// Answers a guest; with success it is a member.
     pub(super) async fn admit(&self, call: GuestCall) -> Result<(Member, Answer), Failure> {
         // Other servers must hear at once that an older session ended, so without NATS nobody
-        // logs in.
-        if !*self.backbone.connected().borrow() {
+        // logs in. One that hangs looks connected for seconds: only an answer proves it.
+        if let Err(failure) = self.pulse.beat(NATS_ANSWERS).await {
+            warn!(%failure, "nobody can log in");
             let message = "logging in is not possible right now; try again in a few seconds";
             return Err(Failure::new(Code::Unavailable, message));
         }
@@ -62,7 +68,7 @@ impl Lobby {
         }
         let session = opened.session;
         info!(%account, session = %session.session, name, "logged in");
-        metrics::counter!("logins").increment(1);
+        metrics::counter!("mmo_central_logins_total").increment(1);
         let event = SessionOpened { account, session: session.session, name: name.to_owned() };
         if let Err(error) = self.backbone.publish(&event).await {
             warn!(%error, "a login is not told");

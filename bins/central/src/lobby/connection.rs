@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::{
-    Code, Failure,
+    AccountId, Code, Failure, SessionId,
     backbone::events::SessionEnded,
     frame::{FRAME_MAX, GUEST_FRAME_MAX},
     lobby::{Answer, GuestCall, LobbyMessage, MemberCall, Numbered, read_call},
@@ -23,11 +23,19 @@ use super::Lobby;
 const GUEST_SILENCE: Duration = Duration::from_secs(30);
 /// How long a member may say nothing.
 const MEMBER_SILENCE: Duration = Duration::from_secs(600);
+/// How long the word of who ended a session may take after Redis knows that it is over.
+const WORD_OF_END: Duration = Duration::from_millis(200);
 
 /// A session on this connection, and what is heard about sessions since before it was opened.
 pub(super) struct Member {
     pub(super) session: Session,
     pub(super) endings: broadcast::Receiver<SessionEnded>,
+}
+
+impl Member {
+    fn key(&self) -> (AccountId, SessionId) {
+        (self.session.account, self.session.session)
+    }
 }
 
 /// Why a connection ends.
@@ -49,7 +57,8 @@ pub(super) async fn serve(lobby: &Lobby, mut connection: Connection, stop: Cance
     };
     if let End::Goodbye(failure) = end {
         info!(%peer, %failure, "a client is sent away");
-        metrics::counter!("lobby_goodbyes", "code" => failure.code.as_str()).increment(1);
+        metrics::counter!("mmo_central_goodbyes_total", "code" => failure.code.as_str())
+            .increment(1);
         let _ = connection.send(&LobbyMessage::Goodbye { failure }).await;
     }
     connection.close().await;
@@ -101,22 +110,37 @@ async fn as_member(
         };
         let hint = "already logged in; log out first";
         match read_call::<MemberCall, GuestCall>(connection.encoding(), &frame, hint) {
-            Ok(Numbered { id, call }) => {
-                match Box::pin(lobby.answer(&member.session, call)).await {
-                    Ok(Answer::LoggedOut) => {
-                        return send(
-                            connection,
-                            LobbyMessage::Answer { id, answer: Answer::LoggedOut },
-                        )
-                        .await;
-                    }
-                    Ok(answer) => send(connection, LobbyMessage::Answer { id, answer }).await?,
-                    Err(failure) => fail(connection, Some(id), failure).await?,
+            Ok(Numbered { id, call }) => match answer(lobby, &mut member, call).await? {
+                Ok(Answer::LoggedOut) => {
+                    let message = LobbyMessage::Answer { id, answer: Answer::LoggedOut };
+                    return send(connection, message).await;
                 }
-            }
+                Ok(answer) => send(connection, LobbyMessage::Answer { id, answer }).await?,
+                Err(failure) => fail(connection, Some(id), failure).await?,
+            },
             Err((id, failure)) => fail(connection, id, failure).await?,
         }
     }
+}
+
+/// Answers a call if the session still holds, and prolongs it: a call is a use.
+async fn answer(
+    lobby: &Lobby,
+    member: &mut Member,
+    call: MemberCall,
+) -> Result<Result<Answer, Failure>, End> {
+    match lobby.sessions.which_hold(&[member.key()]).await {
+        // Boxed, so that a connection that waits takes little memory.
+        Ok(holds) if holds == [true] => Ok(Box::pin(lobby.answer(&member.session, call)).await),
+        Ok(_) => Err(End::Goodbye(over(lobby, member).await)),
+        Err(error) => Ok(Err(error.into())),
+    }
+}
+
+/// Why a session does not hold any more: whoever ended it says so at once, time says nothing.
+async fn over(lobby: &Lobby, member: &mut Member) -> Failure {
+    let expired = |_| Failure::new(Code::TokenInvalid, "this session has expired; log in again");
+    timeout(WORD_OF_END, ended(lobby, member)).await.unwrap_or_else(expired)
 }
 
 /// Waits until this session ends elsewhere.
@@ -127,8 +151,7 @@ async fn ended(lobby: &Lobby, member: &mut Member) -> Failure {
             Ok(_) => continue,
             Err(RecvError::Lagged(_)) => {
                 // What was missed may have been about this one: Redis knows.
-                let asked = [(member.session.account, member.session.session)];
-                match lobby.sessions.which_hold(&asked).await.as_deref() {
+                match lobby.sessions.which_hold(&[member.key()]).await.as_deref() {
                     Ok([false]) => Code::SessionReplaced,
                     _ => continue,
                 }
@@ -162,7 +185,7 @@ async fn frame(connection: &mut Connection, patience: Duration) -> Result<bytes:
 }
 
 async fn fail(connection: &mut Connection, id: Option<u32>, failure: Failure) -> Result<(), End> {
-    metrics::counter!("lobby_failures", "code" => failure.code.as_str()).increment(1);
+    metrics::counter!("mmo_central_failures_total", "code" => failure.code.as_str()).increment(1);
     debug!(%failure, "a call failed");
     send(connection, LobbyMessage::Failed { id, failure }).await
 }

@@ -14,7 +14,7 @@ mod select;
 
 use std::sync::Arc;
 
-use nats::Backbone;
+use nats::{Backbone, Pulse};
 use protocol::{Failure, backbone::events::SessionEnded, frame::Role};
 use sessions::Sessions;
 use store::Store;
@@ -39,6 +39,7 @@ pub(crate) struct Lobby {
     pub(crate) sessions: Sessions,
     pub(crate) passwords: Passwords,
     pub(crate) backbone: Backbone,
+    pub(crate) pulse: Pulse,
     pub(crate) cluster: ClusterHandle,
     pub(crate) ended: broadcast::Sender<SessionEnded>,
 }
@@ -82,12 +83,12 @@ impl Lobby {
                     let (lobby, stop) = (self.clone(), stop.clone());
                     clients.spawn(async move {
                         let _permit = permit;
-                        metrics::gauge!("lobby_connections").increment(1.0);
+                        metrics::gauge!("mmo_central_connections").increment(1.0);
                         match wire::accept(stream, Role::Central, Limits::default()).await {
                             Ok(connection) => connection::serve(&lobby, connection, stop).await,
                             Err(error) => debug!(%peer, %error, "no handshake"),
                         }
-                        metrics::gauge!("lobby_connections").decrement(1.0);
+                        metrics::gauge!("mmo_central_connections").decrement(1.0);
                     });
                 }
                 // Such as too many open files: others may leave meanwhile.

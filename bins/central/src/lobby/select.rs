@@ -46,7 +46,7 @@ impl Lobby {
                 failure => failure,
             });
         }
-        metrics::counter!("selects").increment(1);
+        metrics::counter!("mmo_central_selects_total").increment(1);
         self.tell_selected(session, &row, &server).await;
         Ok(Answer::Selected {
             connection: ConnectionInfo {

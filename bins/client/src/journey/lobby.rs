@@ -65,9 +65,13 @@ pub(crate) async fn maps(client: &Client, wanted: &MapName) -> Step<()> {
 }
 
 /// Selects the character, again while the answer is one that may change.
-pub(crate) async fn select(client: &Client, character: &CharacterSummary) -> Step<ConnectionInfo> {
+pub(crate) async fn select(
+    client: &Client,
+    character: &CharacterSummary,
+    plan: &Plan,
+) -> Step<ConnectionInfo> {
     let connection = loop {
-        match client.select(character.character, None).await {
+        match client.select(character.character, plan.channel).await {
             Ok(connection) => break connection,
             Err(ClientError::Failed(failure)) if failure.retry => sleep(RETRY).await,
             Err(error) => return Err(error.into()),

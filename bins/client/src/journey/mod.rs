@@ -20,6 +20,7 @@ use std::{
 };
 
 use client::{Client, ClientConfig};
+use protocol::Channel;
 use serde_json::json;
 
 use self::{
@@ -42,6 +43,7 @@ struct Plan {
     password: String,
     character: Option<String>,
     meet: Option<String>,
+    channel: Option<Channel>,
     deadline: Duration,
     meet_deadline: Duration,
 }
@@ -55,6 +57,7 @@ impl Plan {
             password: arguments.password.unwrap_or_else(random),
             character: arguments.character,
             meet: arguments.meet,
+            channel: arguments.channel,
             deadline,
             meet_deadline: deadline.max(MEET_MIN),
         }
@@ -96,8 +99,9 @@ async fn go<W: Write>(
     }
     let character = report.step("character", within, lobby::character(&client, plan)).await?;
     report.step("maps", within, lobby::maps(&client, &character.map)).await?;
-    let seat = report.step("select", within, lobby::select(&client, &character)).await?;
+    let seat = report.step("select", within, lobby::select(&client, &character, plan)).await?;
     let first = report.step("enter", within, play::enter(&client, &mut witness, &seat)).await?;
+    report.step("walk", within, play::walk(&client, &mut witness)).await?;
     if let Some(other) = &plan.meet {
         let meet = play::meet(&client, &mut witness, other);
         report.step("meet", plan.meet_deadline, meet).await?;
@@ -107,7 +111,6 @@ async fn go<W: Write>(
     if let Some(other) = &plan.meet {
         report.step("hear", plan.meet_deadline, play::hear(&mut witness, other)).await?;
     }
-    report.step("walk", within, play::walk(&client, &mut witness)).await?;
     let second = report.step("warp", within, play::warp(&client, &mut witness, None)).await?;
     let back = play::warp(&client, &mut witness, Some(&first));
     report.step("return", within, back).await?;

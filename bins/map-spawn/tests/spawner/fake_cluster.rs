@@ -10,7 +10,7 @@ use protocol::{
     Code, Failure, Incarnation,
     backbone::{
         Done, View,
-        maps::{BeatHeard, LeaveMap},
+        maps::{BeatHeard, LeaveMap, ListPeers, Peers},
         spawners::{LeaveSpawner, RegisterSpawner, Spawner, SpawnerBeat, SpawnerRegistered},
     },
 };
@@ -53,6 +53,21 @@ impl FakeCluster {
             }
         };
         service.add::<RegisterSpawner, _, _>(&(), register).await.unwrap();
+        let it = cluster.clone();
+        let peers = move |_: ListPeers| {
+            let other = Spawner {
+                spawner: "s".parse().unwrap(),
+                incarnation: Incarnation::new(),
+                address: "10.1.1.1".to_owned(),
+                maps: vec![],
+                slots: 1,
+                used: 0,
+            };
+            let refuses = it.refuses.load(Ordering::SeqCst);
+            let spawners = refuses.then_some(other).into_iter().collect();
+            async move { Ok(Peers { view, maps: vec![], spawners }) }
+        };
+        service.add::<ListPeers, _, _>(&(), peers).await.unwrap();
         let it = cluster.clone();
         let beat = move |beat| {
             it.note(Told::Beat(beat));

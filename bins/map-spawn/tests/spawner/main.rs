@@ -282,9 +282,10 @@ async fn a_second_spawner_with_the_same_id_is_refused_and_does_nothing() {
     let mut spawner = ground.spawner(&["--spawn-maps", "town"]);
     let asking = async {
         loop {
-            // Until it is gone it gets a share of the first one's commands.
-            let answer = start(&backbone, "town").await;
-            assert_eq!(answer.unwrap_err().code, Code::Unavailable);
+            // It must not take a share of the first one's commands: nobody is there, then.
+            let answer = start(&backbone, "town").await.unwrap_err();
+            assert_eq!(answer.code, Code::Unavailable);
+            assert!(answer.message.contains("nobody serves"), "{answer}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };

@@ -37,6 +37,8 @@ async fn one(
     command
         .args(["journey", "--central", &cluster.central, "--character", name, "--meet", other])
         .args(["--account", &format!("demo.{}", name.to_lowercase())])
+        // With several spawners there are several channels, and they would not meet.
+        .args(["--channel", "1"])
         .env("MMO_PASSWORD", &folder.secrets.players)
         .process_group(0)
         .kill_on_drop(true);

@@ -92,7 +92,7 @@ impl Up {
         }
         cluster.maps_are_up(usize::from(self.spawners)).await?;
         let code = journey::play(&programs, &cluster, folder).await?;
-        if !self.once {
+        if !self.once && code == ExitCode::SUCCESS {
             talk(&cluster.how_to_join());
         }
         Ok(code)

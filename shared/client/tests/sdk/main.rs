@@ -1,8 +1,5 @@
 //! The client instance against servers that do what a test says.
 
-// The name that other rooms import it by.
-extern crate waystone_client as client;
-
 mod lobby;
 mod play;
 // Clippy lets helpers unwrap only where it can see that they are a test's.

@@ -144,15 +144,26 @@ impl World {
         }
     }
 
-    fn reach_transfer(
-        &mut self,
-        warp: WarpId,
-    ) -> protocol::backbone::characters::TransferCharacter {
+    /// To where the other server has a seat; gives what is saved before the hand-over.
+    fn reach_settling(&mut self, warp: WarpId) -> (CharacterId, Claim) {
         self.outcome(Outcome::Routed(warp, Ok(Box::new(server("forest-1", "forest")))));
         let Job::Seat(_, target, seat) = self.job() else { panic!() };
         let answer = Ok(SeatReserved { ticket: protocol::Ticket::from_bytes([5; 32]), kept_ms: 9 });
         let (target, character) = (target.server, seat.character);
         self.outcome(Outcome::Reserved { warp, target, character, answer });
+        let Job::Write(saved, write) = self.job() else { panic!() };
+        let Write::Save { claim, state } = *write else { panic!() };
+        assert_eq!((saved, state.map.as_str()), (character, "town"));
+        (character, claim)
+    }
+
+    fn reach_transfer(
+        &mut self,
+        warp: WarpId,
+    ) -> protocol::backbone::characters::TransferCharacter {
+        let (character, claim) = self.reach_settling(warp);
+        let claim = Claim { version: claim.version + 1, ..claim };
+        self.outcome(Outcome::Written(character, Written::Saved(Ok(claim))));
         let Job::Transfer { transfer, again: false, .. } = self.job() else { panic!() };
         *transfer
     }

@@ -125,6 +125,14 @@ impl Host {
         }
     }
 
+    /// Saves before the hand-over, to find out that saving works.
+    fn confirm(&mut self, entity: EntityId, character: CharacterId) {
+        let Some(state) = self.state_of(entity) else { return };
+        if let Some(write) = self.keeper.confirm(character, state) {
+            self.jobs.push(Job::Write(character, Box::new(write)));
+        }
+    }
+
     fn answer(&mut self, id: WarpId, answer: Answer, now: Instant) {
         let Some(warp) = self.warps.get_mut(&id) else { return };
         let steps = warp.handoff.handle(answer, now);
@@ -142,7 +150,11 @@ impl Host {
                     let seat = warp.seat_on(&target);
                     self.jobs.push(Job::Seat(id, target, seat));
                 }
-                Step::Settle => self.settle(id, now),
+                Step::Settle => {
+                    let (entity, character) = (warp.entity, warp.character);
+                    self.confirm(entity, character);
+                    self.settle(id, now);
+                }
                 Step::Transfer { to, claim } => {
                     let transfer = TransferCharacter {
                         character: warp.character,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, ffi::OsString, sync::Mutex, time::Duration};
 
 use instance::{Instance, Lifecycle, Program, Readiness, Role, config};
+use map::{plan::MapPlan, settings::Settings};
 use protocol::{
     AccessToken, AccountId, Code, ConnectionInfo, Failure,
     backbone::{events::SessionEnded, seats::ReserveSeat},
@@ -15,7 +16,6 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use waystone_map::{plan::MapPlan, settings::Settings};
 use wire::Connection;
 
 use super::{
@@ -83,7 +83,7 @@ impl World {
         let loaded = config::load::<Settings>(&program, &args, env).unwrap();
         let instance = Instance::start(Role::Map, &loaded.basics).await.unwrap();
         let (lifecycle, readiness) = (instance.lifecycle.clone(), instance.readiness.clone());
-        lifecycle.spawn_short("start", waystone_map::start(loaded.config, plan, instance));
+        lifecycle.spawn_short("start", map::start(loaded.config, plan, instance));
         let limit = loaded.basics.drain();
         let done = tokio::spawn(lifecycle.clone().run_until_done(std::future::pending(), limit));
         self.until("it is registered", || self.central.knows(id)).await;

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use protocol::{AccessToken, AccountId, SessionId};
-use waystone_sessions::SessionsError;
+use sessions::SessionsError;
 
 use crate::server::{RedisServer, eventually};
 

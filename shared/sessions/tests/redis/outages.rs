@@ -6,7 +6,7 @@ use std::{
 };
 
 use protocol::{AccessToken, AccountId, Code, Failure, SessionId};
-use waystone_sessions::{CALL_DEADLINE, CONNECT_DEADLINE, Sessions, SessionsError};
+use sessions::{CALL_DEADLINE, CONNECT_DEADLINE, Sessions, SessionsError};
 
 use crate::server::{RedisServer, eventually};
 

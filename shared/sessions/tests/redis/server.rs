@@ -7,8 +7,8 @@ use std::{
 };
 
 use protocol::Realm;
+use sessions::Sessions;
 use tempfile::TempDir;
-use waystone_sessions::Sessions;
 
 /// Longest wait for anything in these tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use waystone_store::{Store, StoreError};
+use store::{Store, StoreError};
 
 use crate::database::{Database, on_each_engine};
 

@@ -1,7 +1,7 @@
 //! Characters as their players see them.
 
 use protocol::{AccountId, CharacterId, names};
-use waystone_store::StoreError;
+use store::StoreError;
 
 use crate::database::{
     Database, a_character, an_owned_character, life, map, on_each_engine, state,

@@ -7,8 +7,8 @@ use protocol::{
     backbone::{Life, characters::Claim},
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
+use store::Store;
 use tempfile::TempDir;
-use waystone_store::Store;
 
 /// Runs each of these tests on each database.
 macro_rules! on_each_engine {

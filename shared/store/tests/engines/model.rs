@@ -11,7 +11,7 @@ use protocol::{
     AccountId, CharacterId,
     backbone::{Life, characters::Claim},
 };
-use waystone_store::{Store, StoreError};
+use store::{Store, StoreError};
 
 use crate::database::{Database, a_character, life, on_each_engine, state};
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use protocol::{Code, Failure};
 use sqlx::{Connection, SqliteConnection};
+use store::{CALL_DEADLINE, CONNECT_DEADLINE, Store, StoreError};
 use tempfile::TempDir;
-use waystone_store::{CALL_DEADLINE, CONNECT_DEADLINE, Store, StoreError};
 
 /// What a busy machine may add to a deadline.
 const SLACK: Duration = Duration::from_millis(400);

@@ -1,7 +1,7 @@
 //! One owner at a time, and only the owner saves.
 
 use protocol::{AccountId, CharacterId, Position, backbone::characters::Claim};
-use waystone_store::StoreError;
+use store::StoreError;
 
 use crate::database::{Database, a_character, an_owned_character, life, on_each_engine, state};
 

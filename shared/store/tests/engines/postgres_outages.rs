@@ -7,8 +7,8 @@ use std::{
 
 use protocol::AccountId;
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use store::{CALL_DEADLINE, Store, StoreError};
 use tokio::task::JoinHandle;
-use waystone_store::{CALL_DEADLINE, Store, StoreError};
 
 use crate::{
     database::{Database, on_postgres},

@@ -1,6 +1,6 @@
 //! A caller that lost an answer asks again, in the same words.
 
-use waystone_store::StoreError;
+use store::StoreError;
 
 use crate::database::{Database, an_owned_character, life, on_each_engine, state};
 

@@ -11,7 +11,7 @@ fn a_warp_hands_over_then_forgets_without_a_save() {
     let transfer = world.reach_transfer(warp);
     assert_eq!(transfer.state.map.as_str(), "forest");
     assert_eq!(transfer.state.position, Some(Position { x: 8.0, y: 20.0 }));
-    assert_eq!((transfer.claim.version, transfer.to.server.as_str()), (1, "forest-1"));
+    assert_eq!((transfer.claim.version, transfer.to.server.as_str()), (2, "forest-1"));
     bob.read();
     ada.read();
     world.outcome(Outcome::Transferred(warp, Ok(())));
@@ -43,6 +43,21 @@ fn a_refused_warp_is_told_and_the_player_walks_and_is_saved_again() {
     let saves =
         |job: &Job| matches!(job, Job::Write(_, write) if matches!(**write, Write::Save { .. }));
     assert!(world.host.jobs.iter().any(saves), "{:?}", world.host.jobs);
+}
+
+#[test]
+fn a_warp_is_refused_when_saving_does_not_work_and_nothing_is_begun() {
+    let mut world = World::new();
+    let mut ada = world.player();
+    let warp = world.walk_into_portal(&ada);
+    let (character, _) = world.reach_settling(warp);
+    world.outcome(Outcome::Written(character, Written::Saved(Err(fail(Code::Unavailable)))));
+    assert!(matches!(world.job(), Job::CancelSeat(server, _) if server.as_str() == "forest-1"));
+    let told = ada.told();
+    assert!(
+        matches!(&told[..], [PlayMessage::WarpRefused { failure, .. }] if failure.retry),
+        "{told:?}"
+    );
 }
 
 #[test]
