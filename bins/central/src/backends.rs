@@ -1,17 +1,14 @@
 //! What Central needs to be there: SQL, Redis and NATS, found at start and watched from then on.
 
-use std::{convert::Infallible, fmt::Display, future::Future, time::Duration};
+use std::{convert::Infallible, future::Future};
 
 use instance::{Condition, Instance};
 use nats::{Backbone, Options};
 use sessions::{Sessions, SessionsError};
 use store::{Store, StoreError};
-use tokio::{time::sleep, try_join};
+use tokio::try_join;
 
 use crate::settings::Settings;
-
-/// Between the attempts to reach what is not there, and between the looks at what is.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// All three, found.
 pub(crate) struct Backends {
@@ -32,28 +29,20 @@ pub(crate) async fn open(settings: &Settings, instance: &Instance) -> anyhow::Re
         async { anyhow::Ok(open_store(settings, &sql_up).await?) },
         async { anyhow::Ok(open_sessions(settings, &redis_up).await?) },
         async {
-            let absent = |error| nats_up.down(format!("{error}; {TRYING}"));
+            let absent = |error| nats_up.absent(error);
             let backbone = Backbone::connect_telling(nats_options(settings), absent).await?;
             nats_up.up();
             anyhow::Ok(backbone)
         },
     )?;
-    watch_nats(instance, &backbone, nats_up);
+    let (connected, at) = (backbone.connected(), backbone.at());
+    watch(instance, "nats watch", async move { nats_up.follow_connection(connected, &at).await });
     let pinged = store.clone();
-    watch(instance, "sql", sql_up, move || {
-        let store = pinged.clone();
-        async move { store.ping().await }
-    });
+    watch(instance, "sql watch", async move { sql_up.follow_pings(|| pinged.ping()).await });
     let pinged = sessions.clone();
-    watch(instance, "redis", redis_up, move || {
-        let sessions = pinged.clone();
-        async move { sessions.ping().await }
-    });
+    watch(instance, "redis watch", async move { redis_up.follow_pings(|| pinged.ping()).await });
     Ok(Backends { store, sessions, backbone })
 }
-
-/// What is done about something that is missing.
-const TRYING: &str = "trying until it is there";
 
 fn nats_options(settings: &Settings) -> Options {
     Options {
@@ -67,74 +56,24 @@ fn nats_options(settings: &Settings) -> Options {
 
 async fn open_store(settings: &Settings, up: &Condition) -> Result<Store, StoreError> {
     let is_away = |error: &StoreError| matches!(error, StoreError::Unavailable { .. });
-    until_there(up, is_away, || Store::open(&settings.database_url)).await
+    up.until_there(is_away, || Store::open(&settings.database_url)).await
 }
 
 async fn open_sessions(settings: &Settings, up: &Condition) -> Result<Sessions, SessionsError> {
     let (url, realm) = (&settings.redis_url, &settings.basics.realm);
     let is_away = |error: &SessionsError| matches!(error, SessionsError::Unavailable { .. });
-    until_there(up, is_away, || Sessions::connect(url, realm, settings.session_ttl())).await
+    up.until_there(is_away, || Sessions::connect(url, realm, settings.session_ttl())).await
 }
 
-/// Tries until it works or can never work.
-async fn until_there<T, E: Display, F: Future<Output = Result<T, E>>>(
-    up: &Condition,
-    is_away: impl Fn(&E) -> bool,
-    open: impl Fn() -> F,
-) -> Result<T, E> {
-    loop {
-        match open().await {
-            Ok(there) => {
-                up.up();
-                return Ok(there);
-            }
-            Err(error) if is_away(&error) => up.down(format!("{error}; {TRYING}")),
-            Err(error) => return Err(error),
-        }
-        sleep(LOOK).await;
-    }
-}
-
-fn watch_nats(instance: &Instance, backbone: &Backbone, condition: Condition) {
-    let (mut connected, at) = (backbone.connected(), backbone.at());
-    let closing = instance.lifecycle.closing().clone();
-    instance.lifecycle.spawn_last("nats watch", async move {
-        loop {
-            if *connected.borrow_and_update() {
-                condition.up();
-            } else {
-                condition.down(format!("not connected to {at}"));
-            }
-            match closing.run_until_cancelled(connected.changed()).await {
-                Some(Ok(())) => {}
-                Some(Err(_)) | None => break,
-            }
-        }
-        closing.cancelled().await;
-        Ok::<_, Infallible>(())
-    });
-}
-
-/// Looks every second whether something answers, and says so in `/readyz`.
-fn watch<F, E>(
+/// Watches until the end, so that `/readyz` tells what is away.
+fn watch(
     instance: &Instance,
     name: &'static str,
-    condition: Condition,
-    ping: impl Fn() -> F + Send + 'static,
-) where
-    F: Future<Output = Result<(), E>> + Send,
-    E: Display + Send,
-{
+    watching: impl Future<Output = ()> + Send + 'static,
+) {
     let closing = instance.lifecycle.closing().clone();
-    instance.lifecycle.spawn_last(format!("{name} watch"), async move {
-        loop {
-            match ping().await {
-                Ok(()) => condition.up(),
-                Err(error) => condition.down(error.to_string()),
-            }
-            if closing.run_until_cancelled(sleep(LOOK)).await.is_none() {
-                return Ok::<_, Infallible>(());
-            }
-        }
+    instance.lifecycle.spawn_last(name, async move {
+        closing.run_until_cancelled(watching).await;
+        Ok::<_, Infallible>(())
     });
 }

@@ -42,7 +42,7 @@ async fn start(settings: Settings, instance: Instance) -> anyhow::Result<()> {
     let program = MapProgram::new(&settings).map_err(CatalogueError::from)?;
     let maps = catalogue::read(&program, &settings).await?;
     info!(program = %program.path().display(), "may run the maps {}", catalogue::names(&maps));
-    let absent = |error| nats_up.down(format!("{error}; trying until it is there"));
+    let absent = |error| nats_up.absent(error);
     let backbone = Backbone::connect_telling(options(&settings), absent).await?;
     nats_up.up();
 
@@ -154,11 +154,12 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let stop = service.stop_token();
     let mut commands = Box::pin(service.run());
+    let at = backbone.at();
     tokio::select! {
         () = closing.cancelled() => {}
         ended = &mut commands => return Ok(ended?),
         refused = membership.live() => match refused? {},
-        () = follow(&backbone, &nats_up) => {}
+        () = nats_up.follow_connection(backbone.connected(), &at) => {}
     }
     membership.leave().await;
     stop.cancel();
@@ -166,16 +167,4 @@ async fn serve(
         warn!("NATS did not take the farewell in time");
     }
     Ok(())
-}
-
-/// Tells by the readiness whether NATS is there. Ends when the connection is closed for good.
-async fn follow(backbone: &Backbone, nats_up: &Condition) {
-    let mut connected = backbone.connected();
-    while connected.changed().await.is_ok() {
-        if *connected.borrow_and_update() {
-            nats_up.up();
-        } else {
-            nats_up.down(format!("no connection to {}", backbone.at()));
-        }
-    }
 }

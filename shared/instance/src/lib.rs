@@ -8,10 +8,12 @@
 //! - [`logging`]: to stderr, for people or as JSON.
 //! - [`lifecycle`](Lifecycle): named tasks, drain and deadline. [`stopped`](Stopped): why it ended.
 //! - [`signals`]: the first asks for a drain, the second ends the process at once.
-//! - [`readiness`](Readiness): named conditions. `admin`: the port that tells them.
+//! - [`readiness`](Readiness): named conditions. `backing`: conditions of what a server needs to be
+//!   there. `admin`: the port that tells them.
 //! - `recorder`: what /metrics renders.
 
 mod admin;
+mod backing;
 mod basics;
 pub mod config;
 mod instance;

@@ -112,8 +112,10 @@ async fn open(
     let conditions = ["nats", "redis", "registered"].map(|name| instance.readiness.condition(name));
     let [nats_up, redis_up, registered] = conditions;
     let (backbone, sessions) = backends::open(&settings, &nats_up, &redis_up).await?;
-    watch(instance, "redis", backends::watch_redis(sessions.clone(), redis_up));
-    watch(instance, "nats", backends::watch_nats(backbone.clone(), nats_up));
+    let pinged = sessions.clone();
+    watch(instance, "redis", async move { redis_up.follow_pings(|| pinged.ping()).await });
+    let (connected, at) = (backbone.connected(), backbone.at());
+    watch(instance, "nats", async move { nats_up.follow_connection(connected, &at).await });
 
     let mut own = describe(&settings, port);
     let (commands_in, commands) = mpsc::channel(INBOX);
