@@ -9,17 +9,26 @@
     reason = "a story that goes wrong ends at once"
 )]
 
+mod absent_at_start;
 mod bad_frames;
 mod bad_names;
 mod bad_tokens;
 mod central_restart;
+mod configuration;
+mod documents;
 mod journey;
 mod killed_map;
+mod late_commands;
+mod left_in_an_outage;
 mod login_elsewhere;
+mod lost_later;
+mod postgres;
 mod rooms;
 mod saving;
+mod services;
 mod spawn_commands;
 mod spawners_side_by_side;
 mod two_with_one_id;
+mod up;
 mod warp;
 mod workflow;

@@ -38,7 +38,7 @@ pub(crate) async fn serve(service: &mut Service, store: &Store) -> Result<(), Ba
     })
     .await?;
     add(service, store, |store: Store, ask: AbandonCharacter| async move {
-        store.abandon(ask.character, &ask.owner).await?;
+        store.abandon(ask.character, &ask.owner, None).await?;
         Ok(Done {})
     })
     .await

@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, News, TICK};
+use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, Fate, News, TICK};
 use nats::{Backbone, BackboneError, Request, Service};
 use protocol::{
-    Code, Failure, Incarnation, ServerId, SpawnerId,
+    Code, Failure, Incarnation, SpawnerId,
     backbone::{
-        Done,
+        Done, Life,
         maps::{LeaveMap, ListPeers, MapBeat, RegisterMap, Route},
         spawners::{
             LeaveSpawner, RegisterSpawner, SpawnMap, SpawnerBeat, StartChild, StopChild, StopMap,
@@ -44,13 +44,12 @@ struct Question {
 #[derive(Clone)]
 pub(crate) struct ClusterHandle {
     questions: mpsc::Sender<Question>,
-    start: Instant,
 }
 
 /// The tasks that make a Cluster.
 pub(crate) struct Driver {
     machine: Cluster,
-    start: Instant,
+    clock: Clock,
     backbone: Backbone,
     questions: mpsc::Receiver<Question>,
     waiting: HashMap<Caller, oneshot::Sender<Result<Answer, Failure>>>,
@@ -58,6 +57,33 @@ pub(crate) struct Driver {
     /// Commands to spawners; each comes back as an event for the machine.
     errands: JoinSet<Event>,
     news: mpsc::Sender<News>,
+}
+
+/// The machine's time: it stands still while NATS is away, when nobody can be heard and silence
+/// means nothing.
+struct Clock {
+    /// What had passed when it last began to run.
+    before: Duration,
+    running_since: Option<Instant>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { before: Duration::ZERO, running_since: Some(Instant::now()) }
+    }
+
+    fn now(&self) -> Duration {
+        self.before + self.running_since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn runs(&self) -> bool {
+        self.running_since.is_some()
+    }
+
+    fn run_while(&mut self, connected: bool) {
+        self.before = self.now();
+        self.running_since = connected.then(Instant::now);
+    }
 }
 
 /// Tells everybody, in order.
@@ -70,10 +96,9 @@ pub(crate) struct Herald {
 pub(crate) fn new(backbone: &Backbone, life: Incarnation) -> (ClusterHandle, Driver, Herald) {
     let (ask, questions) = mpsc::channel(QUEUE);
     let (tell, news) = mpsc::channel(NEWS);
-    let start = Instant::now();
     let driver = Driver {
         machine: Cluster::new(life),
-        start,
+        clock: Clock::new(),
         backbone: backbone.clone(),
         questions,
         waiting: HashMap::new(),
@@ -82,7 +107,7 @@ pub(crate) fn new(backbone: &Backbone, life: Incarnation) -> (ClusterHandle, Dri
         news: tell,
     };
     let herald = Herald { backbone: backbone.clone(), news };
-    (ClusterHandle { questions: ask, start }, driver, herald)
+    (ClusterHandle { questions: ask }, driver, herald)
 }
 
 impl ClusterHandle {
@@ -123,9 +148,7 @@ impl ClusterHandle {
         self.add(service, |ask: LeaveSpawner| Asked::LeaveSpawner(ask), done).await?;
         self.add(service, |_: ListPeers| Asked::Peers, peers).await?;
         self.add(service, |ask: Route| Asked::Route(ask), routed).await?;
-        let start = self.start;
-        let until = move || start.elapsed() + SPAWNER;
-        self.add(service, move |ask: SpawnMap| Asked::Spawn(ask, until()), map_spawned).await?;
+        self.add(service, |ask: SpawnMap| Asked::Spawn(ask, SPAWNER), map_spawned).await?;
         self.add(service, |ask: StopMap| Asked::Stop(ask), done).await
     }
 
@@ -178,14 +201,22 @@ impl Driver {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut connected = self.backbone.connected();
         loop {
             let event = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
+                Ok(()) = connected.changed() => {
+                    self.clock.run_while(*connected.borrow_and_update());
+                    if !self.clock.runs() {
+                        continue;
+                    }
+                    Event::Resumed
+                }
                 Some(question) = self.questions.recv() => self.question(question),
                 Some(Ok(event)) = self.errands.join_next() => event,
                 _ = ticks.tick() => Event::Tick,
             };
-            for effect in self.machine.handle(event, self.start.elapsed()) {
+            for effect in self.machine.handle(event, self.clock.now()) {
                 self.carry_out(effect);
             }
         }
@@ -249,12 +280,10 @@ impl Herald {
     }
 }
 
-/// The Map Server that owns a character, if the Cluster knows that very life of it.
-pub(crate) async fn is_alive(
-    cluster: &ClusterHandle,
-    server: &ServerId,
-    incarnation: Incarnation,
-) -> Result<bool, Failure> {
-    let Answer::Peers(peers) = cluster.ask(Asked::Peers).await? else { return Ok(false) };
-    Ok(peers.maps.iter().any(|map| map.server == *server && map.incarnation == incarnation))
+/// Whether a life of a Map Server goes on, as far as the Cluster knows.
+pub(crate) async fn fate(cluster: &ClusterHandle, life: &Life) -> Result<Fate, Failure> {
+    match cluster.ask(Asked::Fate(life.clone())).await? {
+        Answer::Fate(fate) => Ok(fate),
+        _ => Err(Failure::new(Code::Internal, "the Cluster gave another answer")),
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::{
     Failure, ServerId, SpawnerId,
     backbone::{
+        Life,
         events::{MapChanged, MapDown, MapUp, SpawnerDown, SpawnerUp},
         maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer, Peers, Route, Routed},
         spawners::{
@@ -33,6 +34,8 @@ pub enum Event {
     Stopped(Caller, Result<(), Failure>),
     /// Time has passed; wanted every [`crate::TICK`].
     Tick,
+    /// Servers can be heard again: until now their silence meant nothing.
+    Resumed,
 }
 
 /// What is asked.
@@ -54,8 +57,9 @@ pub enum Asked {
     Peers,
     /// A Map Server for a character. [`Answer::Routed`].
     Route(Route),
-    /// A new Map Server; answered at the given time since start at the latest.
-    /// [`Answer::MapSpawned`].
+    /// Whether a life of a Map Server goes on. [`Answer::Fate`].
+    Fate(Life),
+    /// A new Map Server; answered after the given time at the latest. [`Answer::MapSpawned`].
     Spawn(SpawnMap, Duration),
     /// The end of a Map Server. [`Answer::Done`].
     Stop(StopMap),
@@ -87,10 +91,23 @@ pub enum Answer {
     Peers(Peers),
     /// A Map Server for a character.
     Routed(Routed),
+    /// Whether it goes on.
+    Fate(Fate),
     /// A Map Server was started.
     MapSpawned(MapSpawned),
     /// Nothing more to say.
     Done,
+}
+
+/// Whether a life of a Map Server goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It beats.
+    Alive,
+    /// It has ended, or was silent for so long that it is passed over.
+    Gone,
+    /// It was heard of no more, or not yet, but may come back with what it has not saved.
+    Unsure,
 }
 
 /// What everybody is told.

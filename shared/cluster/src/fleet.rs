@@ -124,6 +124,11 @@ impl Fleet {
         }
     }
 
+    /// Takes everybody for heard just now.
+    pub fn hear_all(&mut self, now: Duration) {
+        self.known.values_mut().for_each(|known| known.heard = now);
+    }
+
     /// Removes those whose beats have stopped, and answers whoever has waited long enough.
     pub fn remove_silent(&mut self, now: Duration, out: &mut Vec<Effect>) {
         let silent = |known: &&Known| now.saturating_sub(known.heard) >= REMOVED;

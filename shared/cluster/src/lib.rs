@@ -16,7 +16,7 @@ pub mod registry;
 
 use std::time::Duration;
 
-pub use event::{Answer, Asked, Caller, Effect, Event, Job, News};
+pub use event::{Answer, Asked, Caller, Effect, Event, Fate, Job, News};
 pub use machine::Cluster;
 
 /// How often servers beat.
@@ -25,5 +25,8 @@ pub const BEAT: Duration = Duration::from_secs(1);
 pub const SUSPECT: Duration = Duration::from_millis(2200);
 /// Silent for this long, a server is removed: three beats are missing.
 pub const REMOVED: Duration = Duration::from_millis(3200);
+/// How long the fate of a server that was removed for its silence stays open: it may be cut off,
+/// with changes that it has not saved yet, and come back. As long after the Cluster's own start.
+pub const LINGER: Duration = Duration::from_secs(3);
 /// How often the machine wants a [`Event::Tick`].
 pub const TICK: Duration = Duration::from_millis(200);

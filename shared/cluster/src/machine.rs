@@ -49,6 +49,10 @@ impl Cluster {
                 self.registry.remove_silent(now, &mut out);
                 self.fleet.remove_silent(now, &mut out);
             }
+            Event::Resumed => {
+                self.registry.hear_all(now);
+                self.fleet.hear_all(now);
+            }
         }
         out
     }
@@ -80,7 +84,8 @@ impl Cluster {
                 spawners: self.fleet.spawners().cloned().collect(),
             })),
             Asked::Route(route) => self.route(&route, now).map(Answer::Routed),
-            Asked::Spawn(spawn, until) => match self.spawn(caller, spawn, now, until, out) {
+            Asked::Fate(life) => Ok(Answer::Fate(self.registry.fate(&life, now))),
+            Asked::Spawn(spawn, patience) => match self.spawn(caller, spawn, now, patience, out) {
                 Ok(()) => return,
                 Err(failure) => Err(failure),
             },
@@ -103,7 +108,7 @@ impl Cluster {
         caller: Caller,
         spawn: SpawnMap,
         now: Duration,
-        until: Duration,
+        patience: Duration,
         out: &mut Vec<Effect>,
     ) -> Result<(), Failure> {
         let spawner = placement::spawner(&self.registry, &self.fleet, &spawn.map, now)?;
@@ -119,7 +124,7 @@ impl Cluster {
                 .free_channel(&spawn.map, |channel| self.fleet.is_starting(&spawn.map, channel)),
         };
         let start = StartChild { map: spawn.map, channel: Some(channel) };
-        self.fleet.start(caller, spawner, start, until, out);
+        self.fleet.start(caller, spawner, start, now + patience, out);
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub fn route(
     if up.is_empty() {
         return Err(nobody(registry, fleet, route));
     }
-    let with_room = up.into_iter().filter(|server| server.population < server.capacity);
+    let with_room = up.into_iter().filter(|server| registry.crowd(server) < server.capacity);
     let emptiest = with_room.min_by_key(|server| (registry.crowd(server), server.channel));
     emptiest.cloned().ok_or_else(|| {
         Failure::new(Code::MapFull, format!("every channel of {map} is full; try again shortly"))

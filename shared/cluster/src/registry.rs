@@ -15,8 +15,8 @@ use protocol::{
 };
 
 use crate::{
-    REMOVED, SUSPECT,
-    event::{Effect, News},
+    LINGER, REMOVED, SUSPECT,
+    event::{Effect, Fate, News},
 };
 
 /// Lives remembered as over, so that a late message of one is known for what it is.
@@ -36,13 +36,15 @@ pub struct Registry {
     view: View,
     known: BTreeMap<ServerId, Known>,
     over: VecDeque<Life>,
+    /// Removed for their silence, and when.
+    silenced: VecDeque<(Life, Duration)>,
 }
 
 impl Registry {
     /// An empty registry of this life of the Cluster.
     pub fn new(life: Incarnation) -> Self {
         let view = View { cluster: life, sequence: 0 };
-        Self { view, known: BTreeMap::new(), over: VecDeque::new() }
+        Self { view, known: BTreeMap::new(), over: VecDeque::new(), silenced: VecDeque::new() }
     }
 
     /// The number of the present state.
@@ -184,12 +186,38 @@ impl Registry {
         }
     }
 
+    /// Takes everybody for heard just now.
+    pub fn hear_all(&mut self, now: Duration) {
+        self.known.values_mut().for_each(|known| known.heard = now);
+    }
+
+    /// Whether a life goes on.
+    pub fn fate(&self, life: &Life, now: Duration) -> Fate {
+        match self.get(&life.server) {
+            Some(present) if present.incarnation == life.incarnation => return Fate::Alive,
+            Some(present) if present.incarnation > life.incarnation => return Fate::Gone,
+            _ => {}
+        }
+        if self.over.contains(life) {
+            return Fate::Gone;
+        }
+        let silenced = self.silenced.iter().rfind(|(silenced, _)| silenced == life);
+        let since = silenced.map_or(Duration::ZERO, |(_, at)| *at);
+        if now.saturating_sub(since) < LINGER { Fate::Unsure } else { Fate::Gone }
+    }
+
     /// Removes those whose beats have stopped.
     pub fn remove_silent(&mut self, now: Duration, out: &mut Vec<Effect>) {
         let silent = |known: &&Known| now.saturating_sub(known.heard) >= REMOVED;
         let gone: Vec<ServerId> =
             self.known.values().filter(silent).map(|known| known.server.server.clone()).collect();
         for server in gone {
+            if let Some(life) = self.get(&server).map(MapServer::life) {
+                if self.silenced.len() >= OVER_REMEMBERED {
+                    self.silenced.pop_front();
+                }
+                self.silenced.push_back((life, now));
+            }
             self.remove(&server, "silent for three beats", out);
         }
     }

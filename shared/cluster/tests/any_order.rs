@@ -63,7 +63,7 @@ fn map_server(id: u8, life: u8, port: u8) -> MapServer {
     }
 }
 
-fn event(step: &Step, caller: Caller, now: Duration) -> Event {
+fn event(step: &Step, caller: Caller) -> Event {
     let asked = match *step {
         Step::Register { id, life, port } => Asked::RegisterMap(map_server(id, life, port)),
         Step::Beat { id, life, population } => Asked::MapBeat(MapBeat {
@@ -86,7 +86,7 @@ fn event(step: &Step, caller: Caller, now: Duration) -> Event {
         Step::Spawn { channel } => {
             let channel = channel.map(|number| Channel(number.into()));
             let spawn = SpawnMap { map: "town".parse().unwrap(), channel };
-            Asked::Spawn(spawn, now + Duration::from_secs(2))
+            Asked::Spawn(spawn, Duration::from_secs(2))
         }
         Step::Wait { .. } => return Event::Tick,
     };
@@ -138,7 +138,7 @@ proptest! {
                 now += Duration::from_millis(ms.into());
             }
             let caller = Caller(number as u64);
-            let event = event(&step, caller, now);
+            let event = event(&step, caller);
             if matches!(event, Event::Asked(..)) {
                 waiting.insert(caller);
             }

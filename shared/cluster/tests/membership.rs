@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, News};
+use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, Fate, News};
 use protocol::{
     Channel, Code, ConnectionKey, Failure, Incarnation,
     backbone::{
@@ -194,7 +194,7 @@ fn a_spawn_goes_to_the_least_loaded_spawner_and_two_at_once_get_two_channels() {
     bench.must(Asked::RegisterSpawner(Spawner { used: 3, ..spawner("idle", 8) }));
     let mut spawn = |caller| {
         let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None };
-        let asked = Asked::Spawn(wanted, bench.now + 5 * SECOND);
+        let asked = Asked::Spawn(wanted, 5 * SECOND);
         bench.handle(Event::Asked(Caller(caller), asked))
     };
     let (first, second) = (spawn(101), spawn(102));
@@ -248,7 +248,7 @@ fn spawns_that_come_faster_than_beats_are_spread_over_the_spawners() {
     let mut started = Vec::new();
     for number in 1..=4 {
         let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None };
-        let asked = Asked::Spawn(wanted, bench.now + 5 * SECOND);
+        let asked = Asked::Spawn(wanted, 5 * SECOND);
         let effects = bench.handle(Event::Asked(Caller(100 + number), asked));
         let [Effect::Start(job, to, child)] = &effects[..] else { panic!("{effects:?}") };
         let server = MapServer {
@@ -293,4 +293,39 @@ fn a_second_spawner_with_a_live_id_is_refused_until_the_first_is_silent() {
     let beat = SpawnerBeat { spawner: first.spawner, incarnation: first.incarnation, used: 0 };
     let (heard, _) = bench.ask(Asked::SpawnerBeat(beat));
     assert!(matches!(heard, Ok(Answer::BeatHeard(heard)) if !heard.known));
+}
+
+#[test]
+fn a_silent_server_may_come_back_for_a_while_and_one_that_was_seen_to_end_is_gone() {
+    let mut bench = Bench::new();
+    let (silent, ended) = (map_server("silent", 1), map_server("ended", 2));
+    let fate = |bench: &mut Bench, server: &MapServer| match bench.must(Asked::Fate(server.life()))
+    {
+        Answer::Fate(fate) => fate,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fate(&mut bench, &silent), Fate::Unsure, "a young Cluster has not heard everybody");
+    bench.now += cluster::LINGER;
+    assert_eq!(fate(&mut bench, &silent), Fate::Gone);
+    bench.must(Asked::RegisterMap(silent.clone()));
+    bench.must(Asked::RegisterMap(ended.clone()));
+    let leave = LeaveMap { life: ended.life(), reason: "killed".to_owned() };
+    bench.must(Asked::LeaveMap(leave));
+    assert_eq!(fate(&mut bench, &silent), Fate::Alive);
+    assert_eq!(fate(&mut bench, &ended), Fate::Gone);
+    bench.wait(cluster::REMOVED);
+    assert_eq!(fate(&mut bench, &silent), Fate::Unsure);
+    bench.wait(cluster::LINGER);
+    assert_eq!(fate(&mut bench, &silent), Fate::Gone);
+}
+
+#[test]
+fn nobody_is_removed_for_a_silence_that_an_outage_made() {
+    let mut bench = Bench::new();
+    let server = map_server("a", 1);
+    bench.must(Asked::RegisterMap(server.clone()));
+    bench.now += cluster::REMOVED;
+    bench.handle(Event::Resumed);
+    assert!(bench.wait(SECOND).is_empty());
+    assert!(bench.beat(&server, 0).0);
 }

@@ -21,7 +21,7 @@ use crate::stage::Passage;
 /// Until when the transfer must have begun: a player is told within 2 s that a warp failed.
 const BEGIN: Duration = Duration::from_millis(1900);
 /// How long an unknown outcome is asked for before the copy is given up.
-const UNKNOWN: Duration = Duration::from_secs(15);
+const UNKNOWN: Duration = Duration::from_secs(8);
 
 /// One warp.
 #[derive(Debug)]
@@ -183,6 +183,7 @@ impl Handoff {
                 self.phase = Phase::Transferring(place);
                 vec![Step::TransferAgain]
             }
+            // It may be the other map's by now: its seat, which lasts longer, tells when it expires.
             Answer::Transferred(Err(_)) => end(End::Dropped(Failure::new(
                 Code::Unavailable,
                 "the way to the other map was cut off; log in and select again",

@@ -187,8 +187,8 @@ impl Keeper {
             return if was_done { Verdict::Released } else { Verdict::Fenced(failure) };
         }
         // A release that was done although its answer was lost is fenced the next time: that is
-        // answer enough. After a save the claim must be read anew.
-        kept.release_unheard |= is_release;
+        // answer enough. One that was never sent is not that. After a save the claim must be read anew.
+        kept.release_unheard |= is_release && failure.code == Code::DeadlinePassed;
         kept.in_doubt |= !is_release;
         let wait = BACKOFF.saturating_mul(1 << kept.failures.min(8)).min(BACKOFF_MAX);
         kept.failures += 1;

@@ -150,11 +150,21 @@ impl Store {
     }
 
     /// Gives up a character without a save: it was handed over but never came. `false` if `owner`
-    /// does not own it, which is as good. Safe to repeat.
+    /// does not own it, which is as good. Given an `epoch`, only that claim of the owner is given
+    /// up, not a newer one. Safe to repeat.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    pub async fn abandon(&self, character: CharacterId, owner: &Life) -> Result<bool, StoreError> {
+    pub async fn abandon(
+        &self,
+        character: CharacterId,
+        owner: &Life,
+        epoch: Option<u64>,
+    ) -> Result<bool, StoreError> {
+        let (from, to) = epoch.map_or((0, i64::MAX), |epoch| {
+            let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+            (epoch, epoch)
+        });
         self.within_deadline(async {
             let mut transaction = self.write().await?;
             let freed = transaction
@@ -162,11 +172,14 @@ impl Store {
                     "UPDATE characters
                      SET owner_server = NULL, owner_incarnation = NULL,
                          owner_epoch = owner_epoch + 1
-                     WHERE id = $1 AND owner_server = $2 AND owner_incarnation = $3",
+                     WHERE id = $1 AND owner_server = $2 AND owner_incarnation = $3
+                       AND owner_epoch BETWEEN $4 AND $5",
                 )
                 .bind(character.to_string())
                 .bind(owner.server.as_str())
                 .bind(owner.incarnation.to_string())
+                .bind(from)
+                .bind(to)
                 .execute()
                 .await?;
             transaction.commit().await?;

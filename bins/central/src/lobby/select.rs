@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use cluster::Asked;
+use cluster::{Asked, Fate};
 use protocol::{
     Channel, CharacterId, Code, ConnectionInfo, Failure,
     backbone::{
+        Life,
         events::CharacterSelected,
         maps::{MapServer, Route},
         seats::{CancelSeat, EvictCharacter, ReserveSeat, SeatReserved},
@@ -17,10 +18,13 @@ use store::Character;
 use tracing::warn;
 
 use super::{Lobby, characters::unknown};
-use crate::cluster_driver::is_alive;
+use crate::cluster_driver::fate;
 
 /// How long a Map Server has for one step. A selection has at most two, and 2 s in all.
 const MAP_SERVER: Duration = Duration::from_millis(900);
+
+/// How often a character is looked for that moves from owner to owner meanwhile.
+const ROUNDS: usize = 2;
 
 impl Lobby {
     /// Keeps a seat on the character's map, hands the character to the Map Server there, and tells
@@ -69,19 +73,30 @@ impl Lobby {
         session: &Session,
         character: CharacterId,
     ) -> Result<Character, Failure> {
-        let row = self.own(session, character).await?;
-        let Some(owner) = row.owner else { return Ok(row) };
-        if is_alive(&self.cluster, &owner.server, owner.incarnation).await? {
-            let evict = EvictCharacter {
-                incarnation: owner.incarnation,
-                character,
-                reason: "its player selected it again".to_owned(),
-            };
-            let evicted = self.backbone.call_within(&owner.server, evict, MAP_SERVER).await;
-            evicted.map_err(|failure| in_use(&failure.message))?;
+        for _ in 0..ROUNDS {
+            let row = self.own(session, character).await?;
+            let Some(owner) = &row.owner else { return Ok(row) };
+            self.take_from(owner, character).await?;
+            // Its epoch is named: a newer claim of the same owner is not this one.
+            self.store.abandon(character, owner, Some(row.epoch)).await?;
         }
-        self.store.abandon(character, &owner).await?;
-        self.own(session, character).await
+        let row = self.own(session, character).await?;
+        if row.owner.is_some() { Err(in_use("it moves between maps")) } else { Ok(row) }
+    }
+
+    /// Has an owner save a character and let it go. One that does not answer is passed over only
+    /// when it is known to be gone: it may hold what it could not save yet.
+    async fn take_from(&self, owner: &Life, character: CharacterId) -> Result<(), Failure> {
+        if fate(&self.cluster, owner).await? == Fate::Gone {
+            return Ok(());
+        }
+        let evict = EvictCharacter {
+            incarnation: owner.incarnation,
+            character,
+            reason: "its player selected it again".to_owned(),
+        };
+        let evicted = self.backbone.call_within(&owner.server, evict, MAP_SERVER).await;
+        evicted.map(drop).map_err(|failure| in_use(&failure.message))
     }
 
     async fn own(&self, session: &Session, character: CharacterId) -> Result<Character, Failure> {

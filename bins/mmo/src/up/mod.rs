@@ -129,8 +129,9 @@ impl Running {
     }
 }
 
-/// Ctrl-C and SIGTERM.
+/// Ctrl-C, SIGTERM, and the end of the terminal.
 struct Stop {
+    hangup: Signal,
     interrupt: Signal,
     terminate: Signal,
     was_asked: bool,
@@ -139,6 +140,7 @@ struct Stop {
 impl Stop {
     fn listen() -> std::io::Result<Self> {
         Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             was_asked: false,
@@ -147,6 +149,7 @@ impl Stop {
 
     async fn asked(&mut self) {
         tokio::select! {
+            _ = self.hangup.recv() => {}
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }

@@ -79,18 +79,30 @@ fn while_central_is_away_it_is_tried_again_ever_less_often_and_the_claim_is_read
     assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(6.0) }));
 }
 
-#[test]
-fn a_release_whose_answer_was_lost_is_sent_again_and_ends_when_fenced() {
+/// What becomes of a release that failed like this and is fenced the next time.
+fn fenced_after(first: Failure) -> Verdict {
     let now = Instant::now();
     let (mut keeper, ada) = keeper(now);
     keeper.release(ada, at(5.0), now);
     let release = Some(Write::Release { claim: claim(1), state: at(5.0) });
     assert_eq!(keeper.write(ada, None, now), release);
-    assert_eq!(keeper.written(ada, Written::Released(Err(away())), now), Verdict::Kept);
+    assert_eq!(keeper.written(ada, Written::Released(Err(first)), now), Verdict::Kept);
     assert_eq!(keeper.write(ada, None, now), release);
     let fenced = Failure::new(Code::Fenced, "gone");
     let verdict = keeper.written(ada, Written::Released(Err(fenced)), now);
-    assert_eq!((verdict, keeper.keeps(ada)), (Verdict::Released, false));
+    assert!(!keeper.keeps(ada));
+    verdict
+}
+
+#[test]
+fn a_release_whose_answer_was_lost_is_sent_again_and_ends_when_fenced() {
+    let unheard = Failure::new(Code::DeadlinePassed, "no answer");
+    assert_eq!(fenced_after(unheard), Verdict::Released);
+}
+
+#[test]
+fn a_release_that_never_arrived_and_is_fenced_is_a_loss_and_told_as_one() {
+    assert!(matches!(fenced_after(away()), Verdict::Fenced(_)));
 }
 
 #[test]

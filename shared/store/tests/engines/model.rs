@@ -95,7 +95,7 @@ impl World {
             Step::Claim { by, seen } => self.claim(*by, *seen).await,
             Step::Abandon { by } => {
                 let owns = self.row.owner.as_ref() == Some(&self.lives[*by]);
-                let done = self.store.abandon(self.character, &self.lives[*by]).await;
+                let done = self.store.abandon(self.character, &self.lives[*by], None).await;
                 assert_eq!(done, Ok(owns));
                 if owns {
                     self.row.owner = None;

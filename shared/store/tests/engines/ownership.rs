@@ -46,7 +46,7 @@ async fn a_stale_save_is_fenced_after_a_new_claim(database: Database) {
     assert_eq!(store.transfer(character, &stale, &state(1), &town).await, fenced);
     assert_eq!(store.release(character, &stale, &state(1)).await, Err(StoreError::Fenced));
     assert_eq!(store.load(character, &town).await.unwrap_err(), StoreError::Fenced);
-    assert!(!store.abandon(character, &town).await.unwrap());
+    assert!(!store.abandon(character, &town, None).await.unwrap());
 
     store.save(character, &claim, &state(2)).await.unwrap();
     assert_eq!(store.load(character, &cave).await.unwrap().state, state(2));
@@ -61,7 +61,7 @@ async fn a_claim_on_another_life_than_the_owner_is_fenced(database: Database) {
         let claimed = store.claim(account, character, &cave, expected).await;
         assert_eq!(claimed, Err(StoreError::Fenced), "expecting {expected:?}");
     }
-    assert!(!store.abandon(character, &earlier).await.unwrap());
+    assert!(!store.abandon(character, &earlier, None).await.unwrap());
     store.claim(account, character, &cave, Some(&town)).await.unwrap();
 }
 
@@ -137,9 +137,11 @@ async fn an_abandoned_character_can_be_claimed_again(database: Database) {
     let store = database.open().await;
     let town = life("town-1");
     let (account, character, claim) = an_owned_character(&store, &town).await;
-    assert!(!store.abandon(character, &life("town-1")).await.unwrap());
-    assert!(store.abandon(character, &town).await.unwrap());
-    assert!(!store.abandon(character, &town).await.unwrap(), "abandoned once only");
+    assert!(!store.abandon(character, &life("town-1"), None).await.unwrap());
+    let earlier = Some(claim.epoch - 1);
+    assert!(!store.abandon(character, &town, earlier).await.unwrap(), "that claim is over");
+    assert!(store.abandon(character, &town, Some(claim.epoch)).await.unwrap());
+    assert!(!store.abandon(character, &town, None).await.unwrap(), "abandoned once only");
 
     store.claim(account, character, &town, None).await.unwrap();
     let late = store.save(character, &claim, &state(1)).await;
@@ -159,7 +161,7 @@ async fn what_is_not_there_is_unknown(database: Database) {
     assert_eq!(store.claim(account, none, &town, None).await.unwrap_err(), unknown);
     assert_eq!(store.load(none, &town).await.unwrap_err(), unknown);
     assert_eq!(store.save(none, &claim, &state(1)).await.unwrap_err(), unknown);
-    assert!(!store.abandon(none, &town).await.unwrap());
+    assert!(!store.abandon(none, &town, None).await.unwrap());
 }
 
 async fn a_claim_that_was_never_given_is_fenced(database: Database) {
