@@ -20,7 +20,8 @@ use tracing::warn;
 use super::{Lobby, characters::unknown};
 use crate::cluster_driver::fate;
 
-/// How long a Map Server has for one step. A selection has at most two, and 2 s in all.
+/// How long a Map Server has for one step. A selection has two, eviction and seat, so that a map
+/// that does not answer costs its player less than 2 s.
 const MAP_SERVER: Duration = Duration::from_millis(900);
 
 /// How often a character is looked for that moves from owner to owner meanwhile.

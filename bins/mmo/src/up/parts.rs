@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use nats::Backbone;
 use protocol::{
     Realm,
     backbone::maps::{ListPeers, Peers},
@@ -35,7 +34,6 @@ pub(super) struct Cluster<'a> {
     nats: String,
     redis_url: String,
     pub(super) central: String,
-    backbone: Option<Backbone>,
 }
 
 /// What Central prints when it is ready.
@@ -53,7 +51,7 @@ struct NatsPorts {
 impl<'a> Cluster<'a> {
     pub(super) fn new(folder: &'a RunFolder, programs: PathBuf, nats_conf: PathBuf) -> Self {
         let (nats, redis_url, central) = (String::new(), String::new(), String::new());
-        Self { folder, programs, nats_conf, nats, redis_url, central, backbone: None }
+        Self { folder, programs, nats_conf, nats, redis_url, central }
     }
 
     /// NATS with a user for each role. Whoever connects from this machine without a name is an
@@ -164,7 +162,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Waits until all maps of so many spawners are known to the Cluster.
-    pub(super) async fn maps_are_up(&mut self, spawners: usize) -> anyhow::Result<()> {
+    pub(super) async fn maps_are_up(&self, spawners: usize) -> anyhow::Result<()> {
         let link = Link {
             nats_url: self.nats_url(&format!("operator:{}@", self.folder.secrets.operator)),
             nats_creds: None,
@@ -187,7 +185,7 @@ impl<'a> Cluster<'a> {
             );
         };
         tell_maps(&peers);
-        self.backbone = Some(backbone);
+        backbone.close().await;
         Ok(())
     }
 
