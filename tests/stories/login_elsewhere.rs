@@ -170,7 +170,7 @@ async fn a_login_between_two_maps_leaves_the_seat_to_the_newer_client() {
     let character = older.character.character;
     let seat = older.seat().await;
     let mut raw = Raw::entered(&older.session, character, &seat, Encoding::Msgpack).await;
-    raw.say(&PlayInput::Walk { to: Position { x: 26.0, y: 15.0 } }).await;
+    raw.say(&PlayInput::Walk { to: Position { x: 26.0, y: 15.0 }, seq: 0 }).await;
     let forest = raw
         .hear_until(|message| match message {
             PlayMessage::WarpTo { connection } => Some(connection),

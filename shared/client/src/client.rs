@@ -239,10 +239,20 @@ impl Client {
     /// # Errors
     /// As for every call.
     pub async fn walk(&self, to: Position) -> Result<(), ClientError> {
-        self.ask("walk", |reply| Command::Play(PlayInput::Walk { to }, reply)).await
+        self.ask("walk", |reply| Command::Play(PlayInput::Walk { to, seq: 0 }, reply)).await
     }
 
-    /// Says something to everybody on the map. Done when it is sent; a text that breaks the rules
+    /// Does something that the game knows. Done when it is sent; what comes of it is reported by
+    /// [`ClientEvent::Game`](crate::ClientEvent::Game), or by
+    /// [`ClientEvent::Refused`](crate::ClientEvent::Refused) where the game does not know it.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub async fn act(&self, action: serde_json::Value) -> Result<(), ClientError> {
+        self.ask("act", |reply| Command::Play(PlayInput::Act { action, seq: 0 }, reply)).await
+    }
+
+    /// Says something to everybody near. Done when it is sent; a text that breaks the rules
     /// is reported by [`ClientEvent::Refused`](crate::ClientEvent::Refused).
     ///
     /// # Errors

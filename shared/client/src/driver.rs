@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use protocol::{CharacterId, ConnectionInfo, play::PlayMessage};
+use protocol::{CharacterId, ConnectionInfo, play::PlayMessage, snapshot::Snapshot};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -199,6 +199,19 @@ impl Driver {
                     visit.pong(nonce);
                 }
             }
+            PlayMessage::Appeared { sights } => {
+                for sight in sights {
+                    self.see(|around| around.appeared(&sight));
+                    self.events.report(ClientEvent::Appeared { sight });
+                }
+            }
+            PlayMessage::Vanished { entities } => {
+                for entity in entities {
+                    if let Some(sight) = self.see(|around| around.vanished(entity)).flatten() {
+                        self.events.report(ClientEvent::Vanished { sight });
+                    }
+                }
+            }
             other => {
                 if let Some(event) = self.seen(other) {
                     self.events.report(event);
@@ -210,18 +223,12 @@ impl Driver {
     /// Takes a message into the surroundings, and gives the event to report.
     fn seen(&self, message: PlayMessage) -> Option<ClientEvent> {
         match message {
-            PlayMessage::Appeared { sight } => {
-                self.see(|around| around.appeared(&sight));
-                Some(ClientEvent::Appeared { sight })
-            }
-            PlayMessage::Moved { moves } => {
+            PlayMessage::Snapshot { view: Snapshot { moves, .. } } => {
                 self.see(|around| around.moved(&moves));
-                Some(ClientEvent::Moved { moves })
+                // What only tells that inputs were taken in is no event.
+                (!moves.is_empty()).then_some(ClientEvent::Moved { moves })
             }
-            PlayMessage::Vanished { entity } => {
-                let sight = self.see(|around| around.vanished(entity)).flatten()?;
-                Some(ClientEvent::Vanished { sight })
-            }
+            PlayMessage::Game { output } => Some(ClientEvent::Game { output }),
             PlayMessage::Said { entity, name, text } => {
                 Some(ClientEvent::Said { entity, name, text })
             }
@@ -231,6 +238,8 @@ impl Driver {
             PlayMessage::Refused { failure } => Some(ClientEvent::Refused { failure }),
             // Said once, at the start of a stay; what ends a stay is the link's to notice.
             PlayMessage::Entered { .. }
+            | PlayMessage::Appeared { .. }
+            | PlayMessage::Vanished { .. }
             | PlayMessage::WarpTo { .. }
             | PlayMessage::Pong { .. }
             | PlayMessage::Goodbye { .. } => None,

@@ -38,7 +38,7 @@ pub enum ClientEvent {
     LoggedOut,
     /// On a map, by a call or after a warp.
     EnteredMap(Box<Surroundings>),
-    /// Somebody came into sight.
+    /// Somebody came into sight, or looks different now.
     Appeared {
         /// Whom you see.
         sight: Sight,
@@ -52,6 +52,11 @@ pub enum ClientEvent {
     Vanished {
         /// Who, and where last seen.
         sight: Sight,
+    },
+    /// The game told something.
+    Game {
+        /// What, as the game defines it.
+        output: serde_json::Value,
     },
     /// Somebody spoke, you perhaps.
     Said {

@@ -20,6 +20,10 @@ pub struct Surroundings {
     pub position: Position,
     /// Size of the map in tiles: width, then height.
     pub size: (f32, f32),
+    /// How far one sees, in tiles.
+    pub view: f32,
+    /// Milliseconds between two ticks of the map's world.
+    pub tick_ms: u32,
     /// Where one can leave to other maps.
     pub portals: Vec<Portal>,
     /// Everybody else in sight.
@@ -29,15 +33,25 @@ pub struct Surroundings {
 impl Surroundings {
     /// What a player sees first; `None` when the message is not [`PlayMessage::Entered`].
     pub fn entered(message: PlayMessage) -> Option<Self> {
-        let PlayMessage::Entered { map, channel, you, position, size, portals, others } = message
+        let PlayMessage::Entered {
+            map,
+            channel,
+            you,
+            position,
+            size,
+            view,
+            tick_ms,
+            portals,
+            others,
+        } = message
         else {
             return None;
         };
         let others = others.into_iter().map(|sight| (sight.entity, sight)).collect();
-        Some(Self { map, channel, you, position, size, portals, others })
+        Some(Self { map, channel, you, position, size, view, tick_ms, portals, others })
     }
 
-    /// Somebody came into sight. The player's own sight only moves the player.
+    /// Somebody came into sight, or looks different now. The player's own sight only moves the player.
     pub fn appeared(&mut self, sight: &Sight) {
         if sight.entity == self.you {
             self.position = sight.position;
@@ -86,7 +100,8 @@ mod tests {
     }
 
     fn sight(entity: u32, name: &str) -> Sight {
-        Sight { entity: EntityId(entity), name: name.to_owned(), position: at(0.0, 0.0) }
+        let (name, look) = (name.to_owned(), "player".to_owned());
+        Sight { entity: EntityId(entity), name, look, position: at(0.0, 0.0) }
     }
 
     fn portal(x: f32, to: &str) -> Portal {
@@ -100,6 +115,8 @@ mod tests {
             you: EntityId(1),
             position: at(2.0, 0.0),
             size: (30.0, 20.0),
+            view: 16.0,
+            tick_ms: 50,
             portals: vec![portal(9.0, "field"), portal(3.0, "cave"), portal(4.0, "field")],
             others: vec![sight(2, "Bob")],
         })

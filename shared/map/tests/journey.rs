@@ -38,14 +38,14 @@ async fn a_player_enters_is_seen_warps_and_leaves_and_its_state_follows() {
     let mut ada_here = world.enter(&ada, &town).await.unwrap();
     let mut bob_here = world.enter(&bob, &town).await.unwrap();
     ada_here
-        .until(|message| matches!(message, PlayMessage::Appeared { sight } if sight.name == "Bob"))
+        .until(|message| matches!(message, PlayMessage::Appeared { sights } if sights[0].name == "Bob"))
         .await;
     bob_here.say(PlayInput::Say { text: "hello".to_owned() }).await;
     ada_here
         .until(|message| matches!(message, PlayMessage::Said { text, .. } if text == "hello"))
         .await;
 
-    ada_here.say(PlayInput::Walk { to: PORTAL }).await;
+    ada_here.say(PlayInput::Walk { to: PORTAL, seq: 0 }).await;
     let warp = ada_here.until(|message| matches!(message, PlayMessage::WarpTo { .. })).await;
     let PlayMessage::WarpTo { connection } = warp else { unreachable!() };
     assert_eq!((connection.server.as_str(), connection.port), ("forest-1", forest.port()));
@@ -97,19 +97,19 @@ async fn while_central_is_away_play_goes_on_and_what_is_unsaved_is_saved_when_it
     let town = world.start("town-1", "town").await;
     let ada = world.central.create("Ada", "town");
     let mut ada_here = world.enter(&ada, &town).await.unwrap();
-    ada_here.say(PlayInput::Walk { to: at(20.0, 14.0) }).await;
+    ada_here.say(PlayInput::Walk { to: at(20.0, 14.0), seq: 0 }).await;
     let saved = |world: &World, y| world.central.row(&ada).state.position == Some(at(20.0, y));
     world.until("the autosave came", || saved(&world, 14.0)).await;
 
     world.central.go().await;
-    ada_here.say(PlayInput::Walk { to: PORTAL }).await;
+    ada_here.say(PlayInput::Walk { to: PORTAL, seq: 0 }).await;
     let asked = tokio::time::Instant::now() + Duration::from_secs(2); // the walk takes 1.1 s
     let refused =
         ada_here.until(|message| matches!(message, PlayMessage::WarpRefused { .. })).await;
     assert!(tokio::time::Instant::now() < asked + Duration::from_secs(2));
     assert!(matches!(&refused, PlayMessage::WarpRefused { failure, .. } if failure.retry));
-    ada_here.say(PlayInput::Walk { to: at(20.0, 10.0) }).await;
-    ada_here.until(|message| matches!(message, PlayMessage::Moved { moves } if moves[0].position == at(20.0, 10.0))).await;
+    ada_here.say(PlayInput::Walk { to: at(20.0, 10.0), seq: 0 }).await;
+    ada_here.until(|message| matches!(message, PlayMessage::Snapshot { view } if view.moves[0].position == at(20.0, 10.0))).await;
     ada_here.say(PlayInput::Leave).await;
     let goodbye = ada_here.until(|message| matches!(message, PlayMessage::Goodbye { .. })).await;
     assert!(
@@ -150,7 +150,7 @@ async fn without_nats_and_redis_players_play_on_and_everything_resumes_by_itself
     world.backends.kill();
     world.until("it is not ready", || !town.is_ready()).await;
     let at_portal = at(25.0, 15.0);
-    ada_here.say(PlayInput::Walk { to: at_portal }).await;
+    ada_here.say(PlayInput::Walk { to: at_portal, seq: 0 }).await;
     let asked = tokio::time::Instant::now();
     let is_refusal = |message: &PlayMessage| matches!(message, PlayMessage::WarpRefused { .. });
     let refused = ada_here.until(is_refusal).await;

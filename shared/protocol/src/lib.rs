@@ -6,7 +6,8 @@
 //! - [`names`]: the rules for what players type: account and character names, passwords, chat.
 //! - [`failure`]: the one error shape, with a code that a caller can act on.
 //! - [`frame`]: the first words on a client's connection, encodings and limits.
-//! - [`lobby`]: client and Central. [`play`]: client and Map Server.
+//! - [`lobby`]: client and Central. [`play`]: client and Map Server; [`snapshot`]: where everything
+//!   in sight stands, in few bytes.
 //! - [`backbone`]: servers among themselves, over NATS.
 //! - [`world`]: places and characters, shared by all of them.
 
@@ -18,6 +19,7 @@ pub mod lobby;
 pub mod names;
 pub mod play;
 pub mod secret;
+pub mod snapshot;
 pub mod world;
 
 pub use failure::{Code, Failure};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccessToken, AccountId, Channel, CharacterId, ConnectionInfo, ConnectionKey, EntityId, Failure,
-    MapName, Position, Ticket,
+    MapName, Position, Ticket, snapshot::Snapshot,
 };
 
 /// What an arriving client may say.
@@ -36,8 +36,19 @@ pub enum PlayInput {
     Walk {
         /// Where to; the nearest point of the map where it lies outside.
         to: Position,
+        /// The client's own count of its inputs, from 1; [`Snapshot::ack`] tells which were taken.
+        #[serde(default)]
+        seq: u32,
     },
-    /// Say something to everybody on the map.
+    /// Do something that the game knows.
+    Act {
+        /// What, as the game defines it.
+        action: serde_json::Value,
+        /// As in [`PlayInput::Walk`].
+        #[serde(default)]
+        seq: u32,
+    },
+    /// Say something to everybody near.
     Say {
         /// See [`crate::names::TEXT_RULE`].
         text: String,
@@ -67,25 +78,34 @@ pub enum PlayMessage {
         position: Position,
         /// Size of the map in tiles: width, then height.
         size: (f32, f32),
+        /// How far one sees, in tiles.
+        view: f32,
+        /// Milliseconds between two ticks of the map's world.
+        tick_ms: u32,
         /// Where one can leave to other maps.
         portals: Vec<Portal>,
         /// Everybody else in sight.
         others: Vec<Sight>,
     },
-    /// Somebody came into sight.
+    /// These came into sight, or look different from now on.
     Appeared {
         /// Whom you see.
-        sight: Sight,
+        sights: Vec<Sight>,
     },
     /// Entities have moved, you among them.
-    Moved {
+    Snapshot {
         /// Where to.
-        moves: Vec<Move>,
+        view: Snapshot,
     },
-    /// Somebody went out of sight.
+    /// These went out of sight.
     Vanished {
         /// Who.
-        entity: EntityId,
+        entities: Vec<EntityId>,
+    },
+    /// Something that the game tells.
+    Game {
+        /// What, as the game defines it.
+        output: serde_json::Value,
     },
     /// Somebody spoke.
     Said {
@@ -132,6 +152,8 @@ pub struct Sight {
     pub entity: EntityId,
     /// By name.
     pub name: String,
+    /// What it looks like, in a word that the game's clients know, such as `player`.
+    pub look: String,
     /// Where.
     pub position: Position,
 }

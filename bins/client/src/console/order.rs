@@ -14,7 +14,8 @@ delete NAME              delete a character
 maps                     list the maps that are up
 select NAME [CHANNEL]    enter the map the character is on
 walk X Y                 walk to a point, in tiles from the top left corner
-say TEXT                 speak to everybody on the map
+say TEXT                 speak to everybody near
+act JSON                 do something that the game knows
 who                      where you are, who is in sight, where portals lead
 portal [MAP]             walk to the nearest portal, or the nearest one to MAP
 ping                     how long a word to the Map Server and back takes
@@ -53,6 +54,10 @@ pub(crate) enum Order {
     },
     Say {
         text: String,
+    },
+    /// What the game knows, as JSON.
+    Act {
+        action: serde_json::Value,
     },
     Who,
     Portal {
@@ -94,6 +99,7 @@ impl FromStr for Order {
             "select" => Self::Select { text: some("a character's name")? },
             "walk" => Self::Walk { to: position(rest)? },
             "say" => Self::Say { text: some("a text")? },
+            "act" => Self::Act { action: action(&some("a JSON value")?)? },
             "who" => Self::Who,
             "portal" if rest.is_empty() => Self::Portal { to: None },
             "portal" => {
@@ -111,6 +117,10 @@ impl FromStr for Order {
 }
 
 /// A word, and what follows it.
+fn action(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("`{text}` is no JSON: {error}"))
+}
+
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
     let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -150,6 +160,7 @@ mod tests {
             ("  ", Order::Nothing),
             (" login  ada  correct horse ", Order::Login { account, password }),
             ("walk 1 -2.5", Order::Walk { to: Position { x: 1.0, y: -2.5 } }),
+            ("act \"pick_up\"", Order::Act { action: "pick_up".into() }),
             ("say  hello, all", Order::Say { text: "hello, all".to_owned() }),
             ("select Mary Ann 2", Order::Select { text: "Mary Ann 2".to_owned() }),
             ("portal field", Order::Portal { to: Some("field".parse().unwrap()) }),
@@ -168,6 +179,7 @@ mod tests {
             ("walk 1", "two numbers"),
             ("walk NaN 1", "two numbers"),
             ("say", "a text"),
+            ("act pick up", "no JSON"),
             ("portal The Moon", "a-z"),
             ("wait -1", "seconds"),
         ] {

@@ -34,6 +34,7 @@ pub(crate) async fn obey(client: &Client, order: Order) -> Result<String, String
         Order::Select { text } => select(client, &text).await,
         Order::Walk { to } => told(client.walk(to).await).map(done),
         Order::Say { text } => told(client.say(&text).await).map(done),
+        Order::Act { action } => told(client.act(action).await).map(done),
         Order::Who => surroundings(client).map(|around| describe(&around).join("\n")),
         Order::Portal { to } => portal(client, to.as_ref()).await,
         Order::Ping => told(client.ping().await).map(|time| format!("{time:.1?}")),

@@ -33,6 +33,7 @@ impl Printer {
                 format!("{} is out of sight", sight.name)
             }
             ClientEvent::Said { name, text, .. } => format!("{name}: {text}"),
+            ClientEvent::Game { output } => output.to_string(),
             ClientEvent::Refused { failure } => format!("refused: {failure}"),
             ClientEvent::Warping { to } => format!("warping to {to}"),
             ClientEvent::WarpRefused { map, failure } => format!("no way to {map}: {failure}"),
@@ -88,7 +89,8 @@ mod tests {
     fn movement_is_told_a_tile_at_a_time() {
         let mut printer = Printer::default();
         let at = |x| Position { x, y: 0.0 };
-        let sight = Sight { entity: EntityId(2), name: "Bob".to_owned(), position: at(0.0) };
+        let (name, look) = ("Bob".to_owned(), "player".to_owned());
+        let sight = Sight { entity: EntityId(2), name, look, position: at(0.0) };
         assert_eq!(printer.lines(&ClientEvent::Appeared { sight }), ["Bob appears at 0.0 0.0"]);
         let told: Vec<_> = [1.1, 1.6, 2.2]
             .iter()

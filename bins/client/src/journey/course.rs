@@ -74,6 +74,8 @@ mod tests {
             you: EntityId(1),
             position,
             size: (20.0, 10.0),
+            view: 16.0,
+            tick_ms: 50,
             portals: vec![portal(18.0, "field"), portal(2.0, "cave")],
             others: Default::default(),
         }

@@ -10,6 +10,7 @@ use protocol::{
     Channel, CharacterId, Code, EntityId, Failure, MapName, Position,
     frame::Role,
     play::{Arrival, Move, PlayInput, PlayMessage, Portal, Sight},
+    snapshot::Snapshot,
 };
 use tokio::{
     net::TcpListener,
@@ -92,7 +93,7 @@ impl Map {
         let mut tick = interval(TICK);
         while self.turn(&mut connection, &mut player, &mut tick).await {}
         self.crowd().players.remove(&player.you);
-        self.crowd().tell(&PlayMessage::Vanished { entity: player.you });
+        self.crowd().tell(&PlayMessage::Vanished { entities: vec![player.you] });
         if self.shared.fault != Fault::Crash {
             connection.close().await;
         }
@@ -111,9 +112,10 @@ impl Map {
             let mut crowd = self.crowd();
             crowd.last += 1;
             let you = EntityId(crowd.last);
-            let sight = Sight { entity: you, name: name.clone(), position: START };
+            let look = "player".to_owned();
+            let sight = Sight { entity: you, name: name.clone(), look, position: START };
             let others = crowd.players.values().map(|(sight, _)| sight.clone()).collect();
-            crowd.tell(&PlayMessage::Appeared { sight: sight.clone() });
+            crowd.tell(&PlayMessage::Appeared { sights: vec![sight.clone()] });
             let (outbox, inbox) = mpsc::unbounded_channel();
             crowd.players.insert(you, (sight, outbox));
             let entered = PlayMessage::Entered {
@@ -122,6 +124,8 @@ impl Map {
                 you,
                 position: START,
                 size: (12.0, 6.0),
+                view: 16.0,
+                tick_ms: 50,
                 portals: vec![Portal { at: PORTAL, radius: 1.0, to: self.to.clone() }],
                 others,
             };
@@ -158,7 +162,7 @@ impl Map {
         input: PlayInput,
     ) -> bool {
         match input {
-            PlayInput::Walk { to } => {
+            PlayInput::Walk { to, .. } => {
                 player.target = Some(to);
                 self.shared.fault != Fault::Crash
             }
@@ -169,6 +173,7 @@ impl Map {
                 }
                 true
             }
+            PlayInput::Act { .. } => true,
             PlayInput::Ping { nonce } => {
                 connection.send(&PlayMessage::Pong { nonce }).await.is_ok()
             }
@@ -191,7 +196,7 @@ impl Map {
             player.target = None;
         }
         let moves = vec![Move { entity: player.you, position: player.position }];
-        self.crowd().tell(&PlayMessage::Moved { moves });
+        self.crowd().tell(&PlayMessage::Snapshot { view: Snapshot { tick: 1, ack: 0, moves } });
         if player.position.distance(PORTAL) > 1.0 {
             return true;
         }

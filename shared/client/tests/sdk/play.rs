@@ -8,6 +8,7 @@ use protocol::{
     frame::{Encoding, Role},
     lobby::{Answer, GuestCall, Numbered},
     play::{Arrival, Move, PlayInput, PlayMessage, Sight},
+    snapshot::Snapshot,
 };
 
 use crate::server::{Scene, Stage, bob, next, within};
@@ -55,17 +56,31 @@ async fn play_is_sent_seen_and_kept() {
     let Scene { client, mut events, mut town, .. } = Scene::in_town().await;
     let to = Position { x: 3.0, y: 4.0 };
     client.walk(to).await.unwrap();
-    assert_eq!(town.heard::<PlayInput>().await, PlayInput::Walk { to });
+    assert_eq!(town.heard::<PlayInput>().await, PlayInput::Walk { to, seq: 0 });
     client.say("hello").await.unwrap();
     assert_eq!(town.heard::<PlayInput>().await, PlayInput::Say { text: "hello".into() });
-    let cy = Sight { entity: EntityId(3), name: "Cy".into(), position: to };
+    let dig = serde_json::json!({"dig": 3});
+    client.act(dig.clone()).await.unwrap();
+    assert_eq!(town.heard::<PlayInput>().await, PlayInput::Act { action: dig, seq: 0 });
+    let treasure = serde_json::json!({"found": "treasure"});
+    let cy = Sight { entity: EntityId(3), name: "Cy".into(), look: "player".into(), position: to };
     let moves = vec![Move { entity: EntityId(1), position: to }];
     let failure = Failure::new(Code::TextInvalid, "that text cannot be used");
     let (entity, name, text) = (EntityId(2), "Bob".to_owned(), "hi".to_owned());
     for (message, event) in [
-        (PlayMessage::Appeared { sight: cy.clone() }, ClientEvent::Appeared { sight: cy.clone() }),
-        (PlayMessage::Moved { moves: moves.clone() }, ClientEvent::Moved { moves }),
-        (PlayMessage::Vanished { entity: EntityId(2) }, ClientEvent::Vanished { sight: bob() }),
+        (
+            PlayMessage::Appeared { sights: vec![cy.clone()] },
+            ClientEvent::Appeared { sight: cy.clone() },
+        ),
+        (
+            PlayMessage::Snapshot { view: Snapshot { tick: 1, ack: 0, moves: moves.clone() } },
+            ClientEvent::Moved { moves },
+        ),
+        (PlayMessage::Game { output: treasure.clone() }, ClientEvent::Game { output: treasure }),
+        (
+            PlayMessage::Vanished { entities: vec![EntityId(2)] },
+            ClientEvent::Vanished { sight: bob() },
+        ),
         (
             PlayMessage::Said { entity, name: name.clone(), text: text.clone() },
             ClientEvent::Said { entity, name, text },
@@ -167,7 +182,7 @@ async fn leaving_waits_for_the_goodbye_and_the_session_goes_on() {
     let Scene { client, mut events, mut town, central } = Scene::in_town().await;
     let script = async {
         assert_eq!(town.heard::<PlayInput>().await, PlayInput::Leave);
-        town.tell(&PlayMessage::Vanished { entity: EntityId(2) }).await;
+        town.tell(&PlayMessage::Vanished { entities: vec![EntityId(2)] }).await;
         town.tell(&PlayMessage::Goodbye { failure: None }).await;
         town.0.close().await;
     };

@@ -114,6 +114,8 @@ impl Peer {
             you: EntityId(1),
             position: Position { x: 1.0, y: 1.0 },
             size: (10.0, 10.0),
+            view: 16.0,
+            tick_ms: 50,
             portals: vec![portal],
             others: vec![bob()],
         })
@@ -130,7 +132,7 @@ impl Peer {
 
 pub(crate) fn bob() -> Sight {
     let position = Position { x: 5.0, y: 5.0 };
-    Sight { entity: EntityId(2), name: "Bob".to_owned(), position }
+    Sight { entity: EntityId(2), name: "Bob".to_owned(), look: "player".to_owned(), position }
 }
 
 pub(crate) async fn next(events: &mut Events) -> ClientEvent {

@@ -138,6 +138,8 @@ impl Host {
             you: entity,
             position: self.stage.position(entity).unwrap_or(plan.spawn),
             size: (plan.width, plan.height),
+            view: plan.width.hypot(plan.height),
+            tick_ms: 50,
             portals: self.stage.portals(),
             others: self.stage.in_sight(entity),
         }

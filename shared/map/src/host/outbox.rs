@@ -7,6 +7,7 @@ use protocol::{
     EntityId, Position,
     frame::Encoding,
     play::{Move, PlayMessage},
+    snapshot::Snapshot,
 };
 use tokio::sync::mpsc;
 
@@ -36,8 +37,8 @@ impl Outbox {
 
     /// Tells something that must not be lost.
     pub(crate) fn tell(&mut self, message: &mut Spread) -> Result<(), Overflow> {
-        if let PlayMessage::Vanished { entity } = message.message {
-            self.behind.remove(&entity);
+        if let PlayMessage::Vanished { entities } = &message.message {
+            self.behind.retain(|entity, _| !entities.contains(entity));
         }
         let Some(bytes) = message.encoded(self.encoding) else { return Ok(()) };
         match self.queue.try_send(bytes) {
@@ -72,11 +73,16 @@ impl Outbox {
     pub(crate) fn catch_up(&mut self) {
         if !self.behind.is_empty() && self.queue.capacity() > RESERVED {
             let behind = std::mem::take(&mut self.behind);
-            let moved = |(entity, position)| Move { entity, position };
-            let moves = behind.into_iter().map(moved).collect();
-            let _ = self.tell(&mut Spread::new(PlayMessage::Moved { moves }));
+            let step = |(entity, position)| Move { entity, position };
+            let moves = behind.into_iter().map(step).collect();
+            let _ = self.tell(&mut Spread::new(moved(moves)));
         }
     }
+}
+
+/// The message that entities have moved.
+pub(crate) fn moved(moves: Vec<Move>) -> PlayMessage {
+    PlayMessage::Snapshot { view: Snapshot { tick: 0, ack: 0, moves } }
 }
 
 /// A message for many, written once in each encoding that somebody reads.
@@ -117,7 +123,7 @@ mod tests {
 
     fn tell_moves(outbox: &mut Outbox, x: f32) {
         let moves = moves(x);
-        outbox.tell_moves(&moves, &mut Spread::new(PlayMessage::Moved { moves: moves.clone() }));
+        outbox.tell_moves(&moves, &mut Spread::new(moved(moves.clone())));
     }
 
     fn read(messages: &mut mpsc::Receiver<Bytes>) -> Vec<PlayMessage> {
@@ -138,7 +144,7 @@ mod tests {
         assert_eq!(first.len(), QUEUE - RESERVED);
         outbox.catch_up();
         outbox.catch_up();
-        assert_eq!(read(&mut messages), [PlayMessage::Moved { moves: moves(999.0) }]);
+        assert_eq!(read(&mut messages), [moved(moves(999.0))]);
     }
 
     #[test]
@@ -163,8 +169,10 @@ mod tests {
             tell_moves(&mut outbox, f32::from(step));
         }
         read(&mut messages);
-        outbox.tell(&mut Spread::new(PlayMessage::Vanished { entity: EntityId(1) })).unwrap();
+        outbox
+            .tell(&mut Spread::new(PlayMessage::Vanished { entities: vec![EntityId(1)] }))
+            .unwrap();
         outbox.catch_up();
-        assert_eq!(read(&mut messages), [PlayMessage::Vanished { entity: EntityId(1) }]);
+        assert_eq!(read(&mut messages), [PlayMessage::Vanished { entities: vec![EntityId(1)] }]);
     }
 }

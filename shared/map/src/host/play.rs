@@ -9,7 +9,7 @@ use protocol::{
 
 use super::{
     Host,
-    outbox::{Overflow, Spread},
+    outbox::{Overflow, Spread, moved},
 };
 use crate::stage::Effect;
 
@@ -17,7 +17,7 @@ impl Host {
     /// Inputs of somebody that has left already are nothing to anybody.
     pub(super) fn input(&mut self, entity: EntityId, input: PlayInput, now: Instant) {
         match input {
-            PlayInput::Walk { to } => {
+            PlayInput::Walk { to, .. } => {
                 if !self.stage.walk(entity, to) {
                     let failure = Failure::new(Code::Malformed, "that is no point to walk to");
                     self.tell(entity, PlayMessage::Refused { failure }, now);
@@ -31,6 +31,10 @@ impl Host {
                 }
                 Err(failure) => self.tell(entity, PlayMessage::Refused { failure }, now),
             },
+            PlayInput::Act { .. } => {
+                let failure = Failure::new(Code::Malformed, "this map knows no such action");
+                self.tell(entity, PlayMessage::Refused { failure }, now);
+            }
             PlayInput::Ping { nonce } => self.tell(entity, PlayMessage::Pong { nonce }, now),
             // Frozen at a portal, a player still may leave, and with it the warp.
             PlayInput::Leave => self.depart(entity, "left".to_owned(), None, now),
@@ -55,17 +59,17 @@ impl Host {
     pub(super) fn show(&mut self, effect: Effect, now: Instant) {
         match effect {
             Effect::Moved(moves) => {
-                let mut shared = Spread::new(PlayMessage::Moved { moves: moves.clone() });
+                let mut shared = Spread::new(moved(moves.clone()));
                 for player in self.players.values_mut() {
                     player.outbox.tell_moves(&moves, &mut shared);
                 }
             }
             Effect::Appeared(sight) => {
                 let of = sight.entity;
-                self.show_of(of, PlayMessage::Appeared { sight }, now);
+                self.show_of(of, PlayMessage::Appeared { sights: vec![sight] }, now);
             }
             Effect::Vanished(entity) => {
-                self.show_of(entity, PlayMessage::Vanished { entity }, now);
+                self.show_of(entity, PlayMessage::Vanished { entities: vec![entity] }, now);
             }
             Effect::Said { entity, name, text } => {
                 let said = PlayMessage::Said { entity, name, text };

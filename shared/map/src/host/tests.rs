@@ -59,7 +59,7 @@ impl Client {
     /// What it was told since the last read, movements left out.
     fn told(&mut self) -> Vec<PlayMessage> {
         let mut told = self.read();
-        told.retain(|message| !matches!(message, PlayMessage::Moved { .. }));
+        told.retain(|message| !matches!(message, PlayMessage::Snapshot { .. }));
         told
     }
 }
@@ -136,7 +136,7 @@ impl World {
     /// Walks a player into the portal; gives the warp and whom it was routed to.
     fn walk_into_portal(&mut self, client: &Client) -> WarpId {
         let to = Position { x: 26.0, y: 15.0 };
-        self.host.input(client.entity, PlayInput::Walk { to }, self.now);
+        self.host.input(client.entity, PlayInput::Walk { to, seq: 0 }, self.now);
         self.ticks(16);
         match self.job() {
             Job::Route(warp, map) if map.as_str() == "forest" => warp,
@@ -198,10 +198,12 @@ fn players_see_each_other_come_walk_speak_and_leave() {
     let mut bob = world.player();
     assert!(matches!(ada.read()[..], [PlayMessage::Appeared { .. }]));
     let to = Position { x: 22.0, y: 10.0 };
-    world.host.input(bob.entity, PlayInput::Walk { to }, world.now);
+    world.host.input(bob.entity, PlayInput::Walk { to, seq: 0 }, world.now);
     world.ticks(1);
     let moved = ada.read();
-    assert!(matches!(&moved[..], [PlayMessage::Moved { moves }] if moves[0].entity == bob.entity));
+    assert!(
+        matches!(&moved[..], [PlayMessage::Snapshot { view }] if view.moves[0].entity == bob.entity)
+    );
     assert_eq!(bob.read(), moved);
 
     world.host.input(bob.entity, PlayInput::Say { text: "hi".to_owned() }, world.now);
@@ -214,7 +216,7 @@ fn players_see_each_other_come_walk_speak_and_leave() {
         matches!(&refused[..], [PlayMessage::Refused { failure }] if failure.code == Code::TextInvalid)
     );
     world.host.input(bob.entity, PlayInput::Leave, world.now);
-    assert_eq!(ada.read(), [PlayMessage::Vanished { entity: bob.entity }]);
+    assert_eq!(ada.read(), [PlayMessage::Vanished { entities: vec![bob.entity] }]);
 }
 
 #[test]
@@ -266,7 +268,11 @@ fn while_central_is_away_a_leaving_client_is_let_go_and_the_save_goes_on() {
 fn a_fenced_copy_is_dropped_unsaved_and_its_client_told() {
     let mut world = World::new();
     let mut ada = world.player();
-    world.host.input(ada.entity, PlayInput::Walk { to: Position { x: 1.0, y: 1.0 } }, world.now);
+    world.host.input(
+        ada.entity,
+        PlayInput::Walk { to: Position { x: 1.0, y: 1.0 }, seq: 0 },
+        world.now,
+    );
     world.ticks(200);
     world.host.jobs.clear();
     let fenced = Written::Saved(Err(fail(Code::Fenced)));

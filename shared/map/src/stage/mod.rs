@@ -67,7 +67,8 @@ impl Stage {
         self.next = self.next.wrapping_add(1);
         let armed = !self.plan.portals.iter().any(|portal| portal.covers(position));
         let entity = Entity { name: name.to_owned(), position, goal: None, frozen: false, armed };
-        let sight = Sight { entity: id, name: entity.name.clone(), position };
+        let sight =
+            Sight { entity: id, name: entity.name.clone(), look: "player".to_owned(), position };
         self.entities.insert(id, entity);
         (id, vec![Effect::Appeared(sight)])
     }
@@ -117,6 +118,7 @@ impl Stage {
         let seen = |(id, entity): (&EntityId, &Entity)| Sight {
             entity: *id,
             name: entity.name.clone(),
+            look: "player".to_owned(),
             position: entity.position,
         };
         others.map(seen).collect()

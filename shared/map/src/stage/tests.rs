@@ -89,7 +89,12 @@ fn everybody_sees_everybody_but_not_itself_and_ids_are_not_used_again() {
     let mut stage = stage();
     let (ada, _) = stage.enter("Ada", None);
     let (bob, appeared) = stage.enter("Bob", Some(at(1.0, 1.0)));
-    let sight = Sight { entity: bob, name: "Bob".to_owned(), position: at(1.0, 1.0) };
+    let sight = Sight {
+        entity: bob,
+        name: "Bob".to_owned(),
+        look: "player".to_owned(),
+        position: at(1.0, 1.0),
+    };
     assert_eq!(appeared, [Effect::Appeared(sight.clone())]);
     assert_eq!(stage.in_sight(ada), [sight]);
     assert_eq!(stage.leave(bob), Some(Effect::Vanished(bob)));

@@ -37,7 +37,7 @@ fn a_refused_warp_is_told_and_the_player_walks_and_is_saved_again() {
         "{told:?}"
     );
     let to = Position { x: 20.0, y: 15.0 };
-    world.host.input(ada.entity, PlayInput::Walk { to }, world.now);
+    world.host.input(ada.entity, PlayInput::Walk { to, seq: 0 }, world.now);
     world.ticks(200);
     assert_eq!(world.host.stage.position(ada.entity), Some(to));
     let saves =
@@ -65,7 +65,7 @@ fn a_warp_waits_for_the_save_in_flight_and_hands_over_its_claim() {
     let mut world = World::new();
     let ada = world.player();
     let to = Position { x: 22.5, y: 15.0 };
-    world.host.input(ada.entity, PlayInput::Walk { to }, world.now);
+    world.host.input(ada.entity, PlayInput::Walk { to, seq: 0 }, world.now);
     world.ticks(200);
     assert!(world.host.jobs.iter().any(|job| matches!(job, Job::Write(..))));
     world.host.jobs.clear();
