@@ -1,0 +1,94 @@
+//! Why a map cannot be used: where the fault lies, and what to do.
+
+use std::fmt;
+
+use protocol::MapName;
+
+/// Why an atlas cannot be made, or asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Something in a map that makes no sense.
+    #[error("{spot}: {problem}")]
+    Bad {
+        /// Where.
+        spot: Spot,
+        /// What is wrong, and what to do.
+        problem: String,
+    },
+    /// Two files have maps of one name.
+    #[error("{second}: map `{name}` is in {first} already; rename one of them")]
+    Twice {
+        /// The name.
+        name: MapName,
+        /// The file that was read first.
+        first: String,
+        /// The one read after it.
+        second: String,
+    },
+    /// A map that nobody planned.
+    #[error("there is no map `{name}` here; known maps: {known}")]
+    Unknown {
+        /// The name asked for.
+        name: MapName,
+        /// The names there are, with commas between.
+        known: String,
+    },
+}
+
+/// A place in a Tiled file, as its author finds it: the file, the layer, the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spot {
+    file: String,
+    layer: Option<String>,
+    object: Option<String>,
+}
+
+impl Spot {
+    /// A whole file.
+    pub(super) fn file(file: impl Into<String>) -> Self {
+        Self { file: file.into(), layer: None, object: None }
+    }
+
+    /// A layer of this file.
+    pub(super) fn layer(&self, layer: &str) -> Self {
+        Self { layer: Some(layer.to_owned()), object: None, ..self.clone() }
+    }
+
+    /// An object of this layer. Names need not be unique or given, ids are both.
+    pub(super) fn object(&self, name: &str, id: u32) -> Self {
+        let object = if name.is_empty() { format!("{id}") } else { format!("{id} (`{name}`)") };
+        Self { object: Some(object), ..self.clone() }
+    }
+
+    /// The file's name.
+    pub(super) fn file_name(&self) -> &str {
+        &self.file
+    }
+
+    /// The error that something is wrong here.
+    pub(super) fn bad(&self, problem: impl Into<String>) -> PlanError {
+        PlanError::Bad { spot: self.clone(), problem: problem.into() }
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}", self.file)?;
+        if let Some(layer) = &self.layer {
+            write!(out, ": layer `{layer}`")?;
+        }
+        if let Some(object) = &self.object {
+            write!(out, ": object {object}")?;
+        }
+        Ok(())
+    }
+}
