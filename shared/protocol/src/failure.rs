@@ -76,6 +76,10 @@ codes! {
     CharacterLimit = "character_limit", 409, false;
     /// The saved copy has another owner or is newer: the sender must drop its own.
     Fenced = "fenced", 409, false;
+    /// The game sent the player away.
+    Kicked = "kicked", 403, false;
+    /// The game does not let this happen.
+    NotAllowed = "not_allowed", 409, false;
     /// No map of that name is known to anybody.
     MapUnknown = "map_unknown", 404, false;
     /// No Map Server for that map is up.

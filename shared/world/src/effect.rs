@@ -1,0 +1,40 @@
+//! What the world wants done that it cannot do itself.
+
+use protocol::{EntityId, Failure, MapName, Position, play::PlayMessage};
+use serde::{Deserialize, Serialize};
+
+/// Which commit a game asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CommitId(pub u64);
+
+/// Something to be done by whoever runs the world, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Tell one player.
+    Tell(EntityId, PlayMessage),
+    /// Tell many players the same.
+    Spread(Vec<EntityId>, PlayMessage),
+    /// Hand a player over to another map; it is frozen until [`Input::Stay`](crate::Input::Stay).
+    Warp {
+        /// Who.
+        player: EntityId,
+        /// The map.
+        to: MapName,
+        /// Where it arrives; `None` is the map's spawn point.
+        arrive: Option<Position>,
+    },
+    /// Start an instance of a map and hand these players over to it; all are frozen until
+    /// [`Input::Stay`](crate::Input::Stay).
+    Instance {
+        /// The template.
+        template: MapName,
+        /// Where they arrive; `None` is the map's spawn point.
+        arrive: Option<Position>,
+        /// Who.
+        party: Vec<EntityId>,
+    },
+    /// Save a player now, and tell how it went with [`Input::Committed`](crate::Input::Committed).
+    Commit(CommitId, EntityId),
+    /// Save a player and send it away.
+    Kick(EntityId, Failure),
+}

@@ -1,0 +1,202 @@
+//! Inputs written down, to be run again.
+//!
+//! A recording is a sequence of frames, each a 4-byte big-endian length and that many bytes of
+//! MessagePack. The first frame is the [`Header`] with the state that it begins with; the others
+//! are [`Entry`]s. It may end anywhere, as after a crash.
+
+use std::{
+    io::{self, Read, Write},
+    sync::Arc,
+};
+
+use protocol::MapName;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+
+use crate::{Input, Stage, StateError, World, atlas::MapPlan};
+
+/// Longest frame that is read, in bytes: more than the state of a full map takes.
+const FRAME_MAX: u32 = 256 * 1024 * 1024;
+/// The form of recordings that this build reads and writes.
+const FORM: u32 = 1;
+
+/// What a recording begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    form: u32,
+    /// The program and its version.
+    pub program: String,
+    /// The map.
+    pub map: MapName,
+    /// What [`Stage::state`] gave.
+    #[serde(with = "bytes_form")]
+    state: Vec<u8>,
+}
+
+/// One thing that was written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Entry {
+    /// Something happened.
+    Input(Input),
+    /// [`hash`] of the state after the tick before.
+    Hash(u64),
+}
+
+/// A recording that cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The file cannot be read.
+    #[error("the recording cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+    /// It is no recording, or one of another version.
+    #[error("that is no recording of this version: {0}")]
+    NoRecording(String),
+    /// The game cannot go on from its state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The state cannot be written, so there is nothing to compare.
+    #[error("the world's state cannot be written: {0}")]
+    Unwritable(#[from] rmp_serde::encode::Error),
+}
+
+/// How a recording ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// Ticks that were run.
+    pub ticks: u32,
+    /// Ticks whose state was compared.
+    pub compared: u32,
+    /// The first tick whose state was another one.
+    pub differs: Option<u32>,
+    /// The recording ends inside of a frame, as after a crash.
+    pub is_cut: bool,
+}
+
+/// A short name of a stage's state: equal states have equal ones. It is the beginning of the
+/// SHA-256 of [`Stage::state`].
+///
+/// # Errors
+/// As [`Stage::state`].
+pub fn hash<W: World>(stage: &Stage<W>) -> Result<u64, rmp_serde::encode::Error> {
+    let digest = Sha256::digest(stage.state()?);
+    Ok(digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
+}
+
+/// A recording's beginning, as bytes.
+///
+/// # Errors
+/// As [`Stage::state`].
+pub fn header<W: World>(
+    stage: &Stage<W>,
+    program: &str,
+) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    let (program, map) = (program.to_owned(), stage.plan().name.clone());
+    frame(&Header { form: FORM, program, map, state: stage.state()? })
+}
+
+/// An entry, as bytes.
+///
+/// # Errors
+/// None for entries that this crate makes.
+pub fn entry(entry: &Entry) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    frame(entry)
+}
+
+fn frame<T: Serialize>(value: &T) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+    let payload = rmp_serde::to_vec(value)?;
+    let mut framed = Vec::with_capacity(payload.len() + 4);
+    // Longer than any frame that is read, and then refused there.
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    // Writing to a `Vec` cannot fail.
+    let _ = framed.write_all(&length.to_be_bytes()).and_then(|()| framed.write_all(&payload));
+    Ok(framed)
+}
+
+/// Reads the beginning of a recording.
+///
+/// # Errors
+/// [`ReplayError::Unreadable`] or [`ReplayError::NoRecording`].
+pub fn read_header(from: &mut impl Read) -> Result<Header, ReplayError> {
+    let header: Option<Header> = read_frame(from)?;
+    let header = header.ok_or_else(|| ReplayError::NoRecording("it is empty".to_owned()))?;
+    if header.form != FORM {
+        let other = format!("its form is {}, and this build reads {FORM}", header.form);
+        return Err(ReplayError::NoRecording(other));
+    }
+    Ok(header)
+}
+
+/// Runs a recording again from its header on, and compares the state wherever a hash was written.
+///
+/// # Errors
+/// See [`ReplayError`]. A state that differs is no error: [`Replayed::differs`] tells.
+pub fn replay<W: World>(
+    plan: Arc<MapPlan>,
+    header: &Header,
+    from: &mut impl Read,
+) -> Result<Replayed, ReplayError> {
+    let mut stage = Stage::<W>::restore(plan, &header.state)?;
+    let begin = stage.tick();
+    let mut replayed = Replayed { ticks: 0, compared: 0, differs: None, is_cut: false };
+    let mut effects = Vec::new();
+    loop {
+        match read_frame::<Entry>(from) {
+            Ok(Some(Entry::Input(input))) => {
+                stage.apply(&input, &mut effects);
+                effects.clear();
+            }
+            Ok(Some(Entry::Hash(recorded))) => {
+                replayed.compared += 1;
+                if replayed.differs.is_none() && hash(&stage)? != recorded {
+                    replayed.differs = Some(stage.tick());
+                }
+            }
+            Ok(None) => break,
+            Err(ReplayError::Unreadable(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                replayed.is_cut = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    replayed.ticks = stage.tick().wrapping_sub(begin);
+    Ok(replayed)
+}
+
+/// The next frame; `None` at a clean end.
+fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>, ReplayError> {
+    let mut head = [0; 4];
+    let mut got = 0;
+    while let Some(rest) = head.get_mut(got..).filter(|rest| !rest.is_empty()) {
+        match from.read(rest)? {
+            0 if got == 0 => return Ok(None),
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            read => got += read,
+        }
+    }
+    let length = u32::from_be_bytes(head);
+    if length > FRAME_MAX {
+        return Err(ReplayError::NoRecording(format!("a frame claims {length} bytes")));
+    }
+    let mut payload = Vec::new();
+    // Grows with what there is, not with what is claimed.
+    if from.take(u64::from(length)).read_to_end(&mut payload)? < length as usize {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
+    let read = rmp_serde::from_slice(&payload);
+    read.map(Some).map_err(|error| ReplayError::NoRecording(error.to_string()))
+}
+
+/// Bytes as a binary, where serde would write a list of numbers.
+mod bytes_form {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        Bytes::deserialize(from).map(Vec::from)
+    }
+}
