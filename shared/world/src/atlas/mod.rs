@@ -128,3 +128,6 @@ impl Atlas {
 fn is_map(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tmx")
 }
+
+#[cfg(test)]
+mod tests;

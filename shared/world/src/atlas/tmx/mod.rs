@@ -136,3 +136,6 @@ fn plan(
         properties: properties::all(file, given)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

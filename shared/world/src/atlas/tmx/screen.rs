@@ -139,12 +139,9 @@ impl Pass<'_> {
     }
 
     fn close(&mut self) -> Result<(), PlanError> {
-        let closed = self.within.pop();
-        let held = closed.is_some_and(|kind| self.holds_tiles(kind));
-        if held && !self.announced.seen && self.announced.tiles > 0 {
-            return Err(self.spot.bad("its data has no tiles; draw the layer anew"));
-        }
-        if closed == Some(Element::Layer) {
+        // The parser takes data without any text for an empty one.
+        self.text("")?;
+        if self.within.pop() == Some(Element::Layer) {
             self.spot = self.file.clone();
         }
         Ok(())
