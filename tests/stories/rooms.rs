@@ -33,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("instance", &["protocol"]),
     ("sessions", &["protocol"]),
     ("store", &["protocol"]),
+    ("world", &["protocol"]),
     ("nats", &["protocol"]),
     ("client", &["protocol", "wire"]),
     ("map", &["protocol", "wire", "nats", "sessions", "instance"]),

@@ -37,8 +37,8 @@ fn pids(rig: &Rig) -> Vec<u32> {
 #[tokio::test]
 async fn a_typed_spawn_goes_to_the_least_loaded_spawner_and_takes_the_next_channel() {
     let mut rig = Rig::with_central().await;
-    rig.start_spawner("spawn-1", "town,forest,cave");
-    rig.start_spawner("spawn-2", "cave");
+    rig.start_spawner("spawn-1", "town,forest,dungeon");
+    rig.start_spawner("spawn-2", "dungeon");
     rig.maps_up(4).await;
 
     // One right after the other: no beat has told of the first one yet.
@@ -54,7 +54,7 @@ async fn a_typed_spawn_goes_to_the_least_loaded_spawner_and_takes_the_next_chann
 
     let unknown = rig.typed("cluster.spawn", r#"{"map":"moon"}"#).await.unwrap_err();
     assert!(unknown.starts_with("map_unknown: "), "{unknown}");
-    assert!(unknown.contains("moon") && unknown.contains("cave, forest, town"), "{unknown}");
+    assert!(unknown.contains("moon") && unknown.contains("dungeon, forest, town"), "{unknown}");
     let taken = rig.typed("cluster.spawn", r#"{"map":"town","channel":2}"#).await.unwrap_err();
     assert!(taken.starts_with("id_in_use: ") && taken.contains("channel 2"), "{taken}");
     let nonsense = rig.typed("cluster.spawn", r#"{"mop":"town"}"#).await.unwrap_err();
@@ -82,7 +82,7 @@ async fn a_typed_stop_ends_a_map_for_good() {
 #[tokio::test]
 async fn one_spawner_takes_commands_of_its_own() {
     let mut rig = Rig::with_maps("town").await;
-    rig.start_map("by-hand", "cave").await;
+    rig.start_map("by-hand", "dungeon").await;
     let started = rig.typed("spawner.spawn-1.start", r#"{"map":"forest"}"#).await.unwrap();
     assert_eq!(started["server"], "spawn-1-forest-1");
     let listed = rig.typed("spawner.spawn-1.list", "{}").await.unwrap();
@@ -93,7 +93,7 @@ async fn one_spawner_takes_commands_of_its_own() {
 
     let unknown = rig.typed("spawner.spawn-1.start", r#"{"map":"moon"}"#).await.unwrap_err();
     assert!(unknown.starts_with("map_unknown: "), "{unknown}");
-    assert!(unknown.contains("cave, forest, town"), "{unknown}");
+    assert!(unknown.contains("dungeon, forest, town"), "{unknown}");
 
     rig.typed("spawner.spawn-1.stop", r#"{"server":"spawn-1-forest-1"}"#).await.unwrap();
     rig.maps_up(2).await;
@@ -166,7 +166,7 @@ async fn the_operators_program_spawns_stops_and_lists() {
 
     let (status, out, err) = rig.mmo(&["spawn", "moon"]).run(MMO).await;
     assert!(!status.success() && out.is_empty());
-    assert!(err.contains("map_unknown") && err.contains("cave, forest, town"), "{err}");
+    assert!(err.contains("map_unknown") && err.contains("dungeon, forest, town"), "{err}");
     let (status, _, err) = rig.mmo(&["stop", "nobody"]).run(MMO).await;
     assert!(!status.success() && err.contains("server_unknown"), "{err}");
     let nowhere = rig.mmo(&["status", "--nats-url", "nats://127.0.0.1:1"]).run(MMO).await;

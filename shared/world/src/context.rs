@@ -167,17 +167,13 @@ impl<W: World> Context<'_, W> {
         }
     }
 
-    /// Starts an instance of a map and hands these players over to it, as [`Context::warp`] does.
-    pub fn spawn_instance(
-        &mut self,
-        template: &MapName,
-        arrive: Option<Position>,
-        party: &[EntityId],
-    ) {
+    /// Starts an instance of a map and hands these players over to its spawn point, as
+    /// [`Context::warp`] does. Whoever leaves the game there comes back to where it stands now.
+    pub fn spawn_instance(&mut self, template: &MapName, party: &[EntityId]) {
         let party: Vec<EntityId> =
             party.iter().copied().filter(|player| self.freeze(*player)).collect();
         if !party.is_empty() {
-            self.space.effects.push(Effect::Instance { template: template.clone(), arrive, party });
+            self.space.effects.push(Effect::Instance { template: template.clone(), party });
         }
     }
 

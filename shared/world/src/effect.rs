@@ -23,13 +23,11 @@ pub enum Effect {
         /// Where it arrives; `None` is the map's spawn point.
         arrive: Option<Position>,
     },
-    /// Start an instance of a map and hand these players over to it; all are frozen until
+    /// Start an instance of a map and hand these players over to its spawn point; all are frozen until
     /// [`Input::Stay`](crate::Input::Stay).
     Instance {
         /// The template.
         template: MapName,
-        /// Where they arrive; `None` is the map's spawn point.
-        arrive: Option<Position>,
         /// Who.
         party: Vec<EntityId>,
     },

@@ -1,11 +1,11 @@
 //! Inputs written down, to be run again.
 //!
 //! A recording is a sequence of frames, each a 4-byte big-endian length and that many bytes of
-//! MessagePack. The first frame is the [`Header`] with the state that it begins with; the others
+//! Postcard. The first frame is the [`Header`] with the state that it begins with; the others
 //! are [`Entry`]s. It may end anywhere, as after a crash.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     sync::Arc,
 };
 
@@ -29,7 +29,6 @@ pub struct Header {
     /// The map.
     pub map: MapName,
     /// What [`Stage::state`] gave.
-    #[serde(with = "bytes_form")]
     state: Vec<u8>,
 }
 
@@ -40,6 +39,17 @@ pub enum Entry {
     Input(Input),
     /// [`hash`] of the state after the tick before.
     Hash(u64),
+}
+
+/// Something that cannot be written down.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The state of the world, such as one with a map whose keys are maps.
+    #[error("the world's state cannot be written: {0}")]
+    State(#[from] rmp_serde::encode::Error),
+    /// An entry, which no entry of this crate causes.
+    #[error("an input cannot be written: {0}")]
+    Entry(#[from] postcard::Error),
 }
 
 /// A recording that cannot be run.
@@ -55,8 +65,8 @@ pub enum ReplayError {
     #[error(transparent)]
     State(#[from] StateError),
     /// The state cannot be written, so there is nothing to compare.
-    #[error("the world's state cannot be written: {0}")]
-    Unwritable(#[from] rmp_serde::encode::Error),
+    #[error(transparent)]
+    Unwritable(#[from] RecordError),
 }
 
 /// How a recording ran.
@@ -76,8 +86,8 @@ pub struct Replayed {
 /// SHA-256 of [`Stage::state`].
 ///
 /// # Errors
-/// As [`Stage::state`].
-pub fn hash<W: World>(stage: &Stage<W>) -> Result<u64, rmp_serde::encode::Error> {
+/// [`RecordError::State`].
+pub fn hash<W: World>(stage: &Stage<W>) -> Result<u64, RecordError> {
     let digest = Sha256::digest(stage.state()?);
     Ok(digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte)))
 }
@@ -85,11 +95,8 @@ pub fn hash<W: World>(stage: &Stage<W>) -> Result<u64, rmp_serde::encode::Error>
 /// A recording's beginning, as bytes.
 ///
 /// # Errors
-/// As [`Stage::state`].
-pub fn header<W: World>(
-    stage: &Stage<W>,
-    program: &str,
-) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+/// [`RecordError::State`].
+pub fn header<W: World>(stage: &Stage<W>, program: &str) -> Result<Vec<u8>, RecordError> {
     let (program, map) = (program.to_owned(), stage.plan().name.clone());
     frame(&Header { form: FORM, program, map, state: stage.state()? })
 }
@@ -97,18 +104,18 @@ pub fn header<W: World>(
 /// An entry, as bytes.
 ///
 /// # Errors
-/// None for entries that this crate makes.
-pub fn entry(entry: &Entry) -> Result<Vec<u8>, rmp_serde::encode::Error> {
+/// [`RecordError::Entry`].
+pub fn entry(entry: &Entry) -> Result<Vec<u8>, RecordError> {
     frame(entry)
 }
 
-fn frame<T: Serialize>(value: &T) -> Result<Vec<u8>, rmp_serde::encode::Error> {
-    let payload = rmp_serde::to_vec(value)?;
-    let mut framed = Vec::with_capacity(payload.len() + 4);
-    // Longer than any frame that is read, and then refused there.
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-    // Writing to a `Vec` cannot fail.
-    let _ = framed.write_all(&length.to_be_bytes()).and_then(|()| framed.write_all(&payload));
+fn frame<T: Serialize>(value: &T) -> Result<Vec<u8>, RecordError> {
+    let mut framed = postcard::to_extend(value, vec![0; 4])?;
+    // A longer one is longer than any frame that is read, and refused there.
+    let length = u32::try_from(framed.len() - 4).unwrap_or(u32::MAX);
+    if let Some(head) = framed.first_chunk_mut() {
+        *head = length.to_be_bytes();
+    }
     Ok(framed)
 }
 
@@ -183,20 +190,6 @@ fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>, Re
     if from.take(u64::from(length)).read_to_end(&mut payload)? < length as usize {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    let read = rmp_serde::from_slice(&payload);
+    let read = postcard::from_bytes(&payload);
     read.map(Some).map_err(|error| ReplayError::NoRecording(error.to_string()))
-}
-
-/// Bytes as a binary, where serde would write a list of numbers.
-mod bytes_form {
-    use bytes::Bytes;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(bytes)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        Bytes::deserialize(from).map(Vec::from)
-    }
 }

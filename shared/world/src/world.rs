@@ -70,7 +70,7 @@ pub trait World: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// A player has walked into a portal. Unless the game does otherwise, it is taken along.
     fn warp_out(&mut self, player: EntityId, portal: &PortalPlan, ctx: &mut Context<'_, Self>) {
         if portal.instance {
-            ctx.spawn_instance(&portal.to, portal.arrive, &[player]);
+            ctx.spawn_instance(&portal.to, &[player]);
         } else {
             ctx.warp(player, &portal.to, portal.arrive);
         }

@@ -24,7 +24,7 @@ const READY: Duration = Duration::from_secs(30);
 /// Where NATS and Central listen unless the port is taken.
 const PREFERRED: [u16; 2] = [4222, 7700];
 /// What each spawner runs.
-const SPAWN_MAPS: [&str; 3] = ["town", "forest", "cave"];
+const SPAWN_MAPS: [&str; 3] = ["town", "forest", "dungeon"];
 
 /// The cluster as far as it has been started.
 pub(super) struct Cluster<'a> {

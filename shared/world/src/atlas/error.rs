@@ -1,6 +1,6 @@
 //! Why a map cannot be used: where the fault lies, and what to do.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use protocol::MapName;
 
@@ -46,32 +46,28 @@ pub enum PlanError {
 
 /// A place in a Tiled file, as its author finds it: the file, the layer, the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spot {
-    file: String,
-    layer: Option<String>,
-    object: Option<String>,
-}
+pub struct Spot(String);
 
 impl Spot {
     /// A whole file.
-    pub(super) fn file(file: impl Into<String>) -> Self {
-        Self { file: file.into(), layer: None, object: None }
+    pub(super) fn file(path: &Path) -> Self {
+        Self(path.display().to_string())
     }
 
     /// A layer of this file.
-    pub(super) fn layer(&self, layer: &str) -> Self {
-        Self { layer: Some(layer.to_owned()), object: None, ..self.clone() }
+    pub(super) fn layer(&self, name: &str) -> Self {
+        Self(format!("{self}: layer `{name}`"))
     }
 
-    /// An object of this layer. Names need not be unique or given, ids are both.
+    /// An object of this layer. A name may be missing or stand twice, an id may not.
     pub(super) fn object(&self, name: &str, id: u32) -> Self {
-        let object = if name.is_empty() { format!("{id}") } else { format!("{id} (`{name}`)") };
-        Self { object: Some(object), ..self.clone() }
+        let name = if name.is_empty() { String::new() } else { format!(" `{name}`") };
+        Self(format!("{self}: object {id}{name}"))
     }
 
-    /// The file's name.
-    pub(super) fn file_name(&self) -> &str {
-        &self.file
+    /// A tile of a tileset in this file.
+    pub(super) fn tile(&self, tileset: &str, id: u32) -> Self {
+        Self(format!("{self}: tileset `{tileset}`: tile {id}"))
     }
 
     /// The error that something is wrong here.
@@ -82,13 +78,6 @@ impl Spot {
 
 impl fmt::Display for Spot {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}", self.file)?;
-        if let Some(layer) = &self.layer {
-            write!(out, ": layer `{layer}`")?;
-        }
-        if let Some(object) = &self.object {
-            write!(out, ": object {object}")?;
-        }
-        Ok(())
+        self.0.fmt(out)
     }
 }

@@ -9,6 +9,8 @@ use super::{
 
 /// Longest side of a map, in tiles: beyond it, `f32` positions lose the hundredths of a tile.
 pub(super) const SIDE_MAX: u32 = 65_536;
+/// Most tiles of a map that is read from a file: one layer of them takes 256 MiB to read.
+pub(super) const AREA_MAX: u64 = 16 << 20;
 
 /// The tiles of a map, each free or blocked.
 ///
@@ -129,3 +131,6 @@ impl Ground {
         on_map.then_some(((index / 64) as usize, 1 << (index % 64)))
     }
 }
+
+#[cfg(test)]
+mod tests;
