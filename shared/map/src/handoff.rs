@@ -12,16 +12,23 @@
 use std::time::{Duration, Instant};
 
 use protocol::{
-    Code, ConnectionInfo, Failure, Ticket,
+    Code, ConnectionInfo, Failure, MapName, Position, Ticket,
     backbone::{characters::Claim, maps::MapServer, seats::SeatReserved},
 };
 
-use crate::stage::Passage;
 
 /// Until when the transfer must have begun: a player is told within 2 s that a warp failed.
 const BEGIN: Duration = Duration::from_millis(1900);
 /// How long an unknown outcome is asked for before the copy is given up.
 const UNKNOWN: Duration = Duration::from_secs(8);
+
+/// Where somebody wants to go.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Passage {
+    pub(crate) to: MapName,
+    /// Where it arrives; `None` is the map's spawn point.
+    pub(crate) arrive: Option<Position>,
+}
 
 /// One warp.
 #[derive(Debug)]
@@ -31,6 +38,7 @@ pub(crate) struct Handoff {
     since: Instant,
     /// The player is gone from the map: nobody is there to go on playing, or to be told.
     left: bool,
+    to_instance: bool,
 }
 
 #[derive(Debug)]
@@ -101,8 +109,24 @@ pub(crate) enum End {
 impl Handoff {
     /// Begins with a frozen character.
     pub(crate) fn begin(passage: Passage, now: Instant) -> (Self, Vec<Step>) {
-        let handoff = Self { passage, phase: Phase::Routing, since: now, left: false };
+        let handoff = Self { passage, phase: Phase::Routing, since: now, left: false, to_instance: false };
         (handoff, vec![Step::AskRoute])
+    }
+
+    /// Begins with a frozen character whose target is known already.
+    pub(crate) fn begin_at(
+        passage: Passage,
+        target: Box<MapServer>,
+        now: Instant,
+    ) -> (Self, Vec<Step>) {
+        let phase = Phase::Reserving { target: target.clone() };
+        let handoff = Self { passage, phase, since: now, left: false, to_instance: true };
+        (handoff, vec![Step::AskSeat(target)])
+    }
+
+    /// Whether the target was started for this character's party.
+    pub(crate) fn is_to_instance(&self) -> bool {
+        self.to_instance
     }
 
     pub(crate) fn passage(&self) -> &Passage {

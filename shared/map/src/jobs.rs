@@ -10,8 +10,9 @@ use protocol::{
         characters::{
             AbandonCharacter, LoadCharacter, ReleaseCharacter, SaveCharacter, TransferCharacter,
         },
-        maps::{MapServer, Route},
+        maps::{ListPeers, MapServer, Route},
         seats::{CancelSeat, ReserveSeat, SeatReserved},
+        spawners::{SpawnMap, StopMap},
     },
 };
 use sessions::Sessions;
@@ -30,12 +31,18 @@ const WARP_STEP: Duration = Duration::from_millis(800);
 /// Longest wait for one answer about a transfer, asked for [`TRANSFER_TRIES`] times with one id.
 const TRANSFER_STEP: Duration = Duration::from_millis(700);
 const TRANSFER_TRIES: u32 = 3;
+/// Longest wait until an instance has started.
+const SPAWN: Duration = Duration::from_secs(5);
 /// Before the same transfer is asked for again.
 const TRANSFER_PAUSE: Duration = Duration::from_millis(300);
 
 /// Which warp; never used again within one life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WarpId(pub(crate) u64);
+
+/// Which instance was asked for; never used again within one life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct InstanceId(pub(crate) u64);
 
 /// Something to be asked of another server.
 #[derive(Debug)]
@@ -49,6 +56,10 @@ pub(crate) enum Job {
         transfer: Box<TransferCharacter>,
         again: bool,
     },
+    /// Start an instance of a map.
+    Spawn(InstanceId, MapName),
+    /// End an instance for good. No outcome: it is asked for again.
+    Retire(ServerId),
     /// No outcome: a seat that cannot be cancelled expires.
     CancelSeat(ServerId, CancelSeat),
     /// Which of these sessions are over?
@@ -68,6 +79,7 @@ pub(crate) enum Outcome {
         answer: Result<SeatReserved, Failure>,
     },
     Transferred(WarpId, Result<(), Failure>),
+    Spawned(InstanceId, Result<Box<MapServer>, Failure>),
     /// These are over.
     Swept(Vec<SessionId>),
 }
@@ -85,7 +97,8 @@ impl Job {
                 Outcome::Reserved { warp, target, character, answer: Err(busy) }
             }
             Self::Transfer { warp, .. } => Outcome::Transferred(warp, Err(busy)),
-            Self::CancelSeat(..) | Self::Sweep(_) => return None,
+            Self::Spawn(instance, _) => Outcome::Spawned(instance, Err(busy)),
+            Self::CancelSeat(..) | Self::Sweep(_) | Self::Retire(_) => return None,
         })
     }
 }
@@ -159,12 +172,28 @@ impl Desk {
                 let answer = self.backbone.call_again(&(), *transfer, step, tries).await;
                 Outcome::Transferred(warp, answer.map(drop))
             }
+            Job::Spawn(instance, map) => Outcome::Spawned(instance, self.spawn(map).await),
+            Job::Retire(server) => {
+                let _ = self.backbone.call_within(&(), StopMap { server }, SPAWN).await;
+                return None;
+            }
             Job::CancelSeat(target, cancel) => {
                 // Should it fail, the seat expires.
                 let _ = self.backbone.call_again(&target, cancel, WARP_STEP, 2).await;
                 return None;
             }
             Job::Sweep(held) => Outcome::Swept(self.sweep(&held).await?),
+        })
+    }
+
+    /// Starts a Map Server and finds out how it is reached.
+    async fn spawn(&self, map: MapName) -> Result<Box<MapServer>, Failure> {
+        let spawn = SpawnMap { map, channel: None };
+        let spawned = self.backbone.call_within(&(), spawn, SPAWN).await?;
+        let peers = self.backbone.call_within(&(), ListPeers {}, WARP_STEP).await?;
+        let server = peers.maps.into_iter().find(|server| server.life() == spawned.life);
+        server.map(Box::new).ok_or_else(|| {
+            Failure::new(Code::SpawnFailed, "the instance has ended already; try again")
         })
     }
 

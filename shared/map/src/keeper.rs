@@ -140,6 +140,19 @@ impl Keeper {
         })
     }
 
+    /// The next write of a character is due now.
+    pub(crate) fn hasten(&mut self, character: CharacterId, now: Instant) {
+        if let Some(kept) = self.kept.get_mut(&character) {
+            kept.due = kept.due.min(now);
+        }
+    }
+
+    /// Whether what the store holds of a character was all there is when it was last looked at.
+    pub(crate) fn is_stored(&self, character: CharacterId) -> bool {
+        let kept = self.kept.get(&character);
+        kept.is_some_and(|kept| kept.flight.is_none() && !kept.in_doubt && !kept.held)
+    }
+
     /// The character leaves: this is the last state to be saved.
     pub(crate) fn release(&mut self, character: CharacterId, last: CharacterState, now: Instant) {
         if let Some(kept) = self.kept.get_mut(&character) {

@@ -120,6 +120,11 @@ impl Seats {
         self.kept.contains_key(&character) || self.held.contains_key(&character)
     }
 
+    /// Whether no place is kept or held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty() && self.held.is_empty()
+    }
+
     /// Frees what nobody came for. The characters were perhaps handed over to this server already
     /// and must be given up.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<CharacterId> {

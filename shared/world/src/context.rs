@@ -79,9 +79,11 @@ impl<W: World> Context<'_, W> {
     }
 
     /// What is stored of a player, to be changed. It is saved by and by, and when the player goes;
-    /// [`Context::commit`] saves now.
+    /// [`Context::commit`] saves now. `None` for one who is being handed over to another map: that
+    /// goes with what was stored when it began.
     pub fn player_mut(&mut self, player: EntityId) -> Option<&mut W::Player> {
-        self.space.players.get_mut(&player)
+        let stays = self.entity(player).is_some_and(|entity| !entity.frozen);
+        self.space.players.get_mut(&player).filter(|_| stays)
     }
 
     /// Lets somebody walk there in a straight line, along walls where there are some.

@@ -57,7 +57,8 @@ pub trait World: Serialize + DeserializeOwned + Send + Sized + 'static {
         let _ = (player, ctx);
     }
 
-    /// A player goes. It is on the map for the last time; what is stored of it is saved next.
+    /// A player goes. It is on the map for the last time; unless it was handed over to another map,
+    /// what is stored of it is saved next.
     fn leave(&mut self, player: EntityId, ctx: &mut Context<'_, Self>) {
         let _ = (player, ctx);
     }

@@ -11,10 +11,12 @@ use protocol::{
     play::PlayMessage,
 };
 
+use world::{TICK, World};
+
 use super::{Admitted, Entry, Host, Outbox, Player, Shown, Spread, command::draining};
 use crate::courier::News;
 
-impl Host {
+impl<W: World> Host<W> {
     pub(super) fn reserve(
         &mut self,
         seat: &ReserveSeat,
@@ -35,6 +37,7 @@ impl Host {
         }
         let ticket = Ticket::from_bytes(rand::random());
         self.seats.reserve(seat.character, seat.account, ticket.clone(), now)?;
+        self.is_instance |= seat.instance;
         let kept_ms = u64::try_from(self.seats.kept_for().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(character = %seat.character, name = seat.name, "a seat is kept");
         Ok(SeatReserved { ticket, kept_ms })
@@ -78,7 +81,10 @@ impl Host {
             let message = "entering took too long, or was called off; select again";
             return Err(Failure::new(Code::TicketInvalid, message));
         }
-        Ok(self.admit(entry, now))
+        self.admit(entry, now).inspect_err(|_| {
+            self.seats.leave(character);
+            self.abandons.add(character, now);
+        })
     }
 
     fn refusal(&self, entry: &Entry) -> Option<Failure> {
@@ -94,27 +100,30 @@ impl Host {
         })
     }
 
-    fn admit(&mut self, entry: Entry, now: Instant) -> Admitted {
+    /// # Errors
+    /// The game's refusal.
+    fn admit(&mut self, entry: Entry, now: Instant) -> Result<Admitted, Failure> {
         let Entry { loaded, session, encoding } = entry;
         let (mut outbox, messages) = Outbox::new(encoding);
-        let (entity, effects) = self.stage.enter(&loaded.name, self.place(&loaded.state));
-        // A fresh queue has room.
+        let (at, data) = (self.place(&loaded.state), loaded.state.data.clone());
+        self.recorder.entered(&loaded.name, at, &data);
+        let entity = self.stage.enter(&loaded.name, at, data)?;
+        // A fresh mailbox has room.
         let _ = outbox.tell(&mut Spread::new(self.entered(entity)));
+        let is_instance = self.stage.plan().instance && loaded.state.map != self.own.map;
+        let back = is_instance.then(|| (loaded.state.map.clone(), loaded.state.position));
         let player = Player {
             character: loaded.character,
             account: loaded.account,
             session,
             name: loaded.name.clone(),
-            data: loaded.state.data.clone(),
+            back,
             outbox,
             warp: None,
         };
         self.players.insert(entity, player);
         self.present.insert(loaded.character, entity);
         self.keeper.adopt(loaded.character, loaded.claim, loaded.state, now);
-        for effect in effects {
-            self.show(effect, now);
-        }
         tracing::info!(character = %loaded.character, name = loaded.name, %entity, "entered");
         self.news.push(News::Entered(CharacterEntered {
             character: loaded.character,
@@ -122,7 +131,7 @@ impl Host {
             server: self.own.server.clone(),
             map: self.own.map.clone(),
         }));
-        Admitted { entity, messages }
+        Ok(Admitted { entity, messages })
     }
 
     /// A position of another map means nothing here.
@@ -130,18 +139,19 @@ impl Host {
         state.position.filter(|_| state.map == self.own.map)
     }
 
-    fn entered(&self, entity: protocol::EntityId) -> PlayMessage {
+    fn entered(&mut self, entity: protocol::EntityId) -> PlayMessage {
+        let others = self.stage.look_on(entity);
         let plan = self.stage.plan();
         PlayMessage::Entered {
             map: self.own.map.clone(),
             channel: self.own.channel,
             you: entity,
-            position: self.stage.position(entity).unwrap_or(plan.spawn),
+            position: self.stage.entity(entity).map_or(plan.spawn, world::Entity::position),
             size: (plan.width, plan.height),
-            view: plan.width.hypot(plan.height),
-            tick_ms: 50,
+            view: plan.view,
+            tick_ms: u32::try_from(TICK.as_millis()).unwrap_or(u32::MAX),
             portals: self.stage.portals(),
-            others: self.stage.in_sight(entity),
+            others,
         }
     }
 }

@@ -3,14 +3,16 @@
 use std::time::Instant;
 
 use protocol::{
-    CharacterId, Code, EntityId, Failure, SessionId,
+    CharacterId, CharacterState, Code, EntityId, Failure, SessionId,
     backbone::{Done, events::CharacterLeft, seats::EvictCharacter},
 };
+
+use world::{Input, World};
 
 use super::{Departing, FAREWELL, Host, Reply, command::draining, ended, goodbye};
 use crate::courier::News;
 
-impl Host {
+impl<W: World> Host<W> {
     /// Takes a player off the map and has its character saved and released; then its client is
     /// told goodbye and the connection ended.
     pub(super) fn depart(
@@ -20,8 +22,12 @@ impl Host {
         failure: Option<Failure>,
         now: Instant,
     ) {
-        let Some(last) = self.state_of(entity) else { return };
         let Some(player) = self.players.remove(&entity) else { return };
+        self.recorder.input(&Input::Leave(entity));
+        // A player on the map is on the stage.
+        let Some((here, data)) = self.stage.leave(entity) else { return };
+        let (map, position) = player.back.unwrap_or_else(|| (self.own.map.clone(), Some(here)));
+        let last = CharacterState { map, position, data };
         let character = player.character;
         self.present.remove(&character);
         let departing = Departing {
@@ -34,9 +40,6 @@ impl Host {
             waiting: Vec::new(),
         };
         self.departing.insert(character, departing);
-        if let Some(effect) = self.stage.leave(entity) {
-            self.show(effect, now);
-        }
         match player.warp {
             // Where the character is decides what is to be saved.
             Some(warp) => self.warp_left(warp, now),
@@ -48,7 +51,14 @@ impl Host {
     }
 
     /// Nothing is left to be saved of a departing character.
-    pub(super) fn conclude(&mut self, character: CharacterId, failure: Option<Failure>) {
+    pub(super) fn conclude(
+        &mut self,
+        character: CharacterId,
+        failure: Option<Failure>,
+        now: Instant,
+    ) {
+        let gone = Failure::new(Code::CharacterUnknown, "that player has gone");
+        self.commit_all(character, &Err(gone), now);
         let Some(departing) = self.departing.remove(&character) else { return };
         self.seats.leave(character);
         if let Some(mut outbox) = departing.outbox {
@@ -70,16 +80,15 @@ impl Host {
     pub(super) fn drop_copy(&mut self, character: CharacterId, failure: Failure, now: Instant) {
         tracing::warn!(%character, %failure, "this copy is dropped, unsaved");
         self.keeper.forget(character);
+        self.commit_all(character, &Err(failure.clone()), now);
         if let Some(entity) = self.present.remove(&character)
             && let Some(mut player) = self.players.remove(&entity)
         {
-            if let Some(effect) = self.stage.leave(entity) {
-                self.show(effect, now);
-            }
+            self.happen(Input::Leave(entity), now);
             self.seats.leave(character);
             let _ = player.outbox.tell(&mut goodbye(Some(failure)));
         } else {
-            self.conclude(character, Some(failure));
+            self.conclude(character, Some(failure), now);
         }
     }
 
@@ -118,6 +127,7 @@ impl Host {
     /// Lets nobody in any more and sends everybody away, saved.
     pub(crate) fn drain(&mut self, now: Instant) {
         self.is_draining = true;
+        self.happen(Input::Drain, now);
         let entities: Vec<EntityId> = self.players.keys().copied().collect();
         for entity in entities {
             self.depart(entity, "the map is shutting down".to_owned(), Some(draining()), now);

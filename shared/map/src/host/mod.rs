@@ -7,15 +7,16 @@
 //! - `run`: the task: tick, commands, outcomes, drain.
 //! - `command`: what the host can be told.
 //! - `arrivals`: seats, and entering. `departures`: leaving, evicting, draining.
-//! - `play`: what players do, and who is told.
-//! - `warps`: hand-offs. `saves`: what is to be written, and what came of it.
-//! - `outbox`: a client's queue. `abandon`, `ended`: small memories.
+//! - `play`: what players do, what the game asks for, and who is told.
+//! - `warps`: hand-offs. `instances`: maps of a party's own. `saves`: what is to be written, and what came of it.
+//! - `outbox`: what waits for a client. `abandon`, `ended`: small memories.
 
 mod abandon;
 mod arrivals;
 mod command;
 mod departures;
 mod ended;
+mod instances;
 mod outbox;
 mod play;
 mod run;
@@ -28,7 +29,7 @@ use std::{
 };
 
 use protocol::{
-    AccountId, CharacterId, CharacterState, EntityId, Failure, SessionId,
+    AccountId, CharacterId, CharacterState, EntityId, Failure, MapName, Position, SessionId,
     backbone::{Done, maps::MapServer},
     play::PlayMessage,
 };
@@ -40,16 +41,20 @@ pub(crate) use run::{Channels, Vitals, run};
 use self::{
     abandon::Abandons,
     ended::EndedSessions,
-    outbox::{Outbox, Spread},
+    instances::Wanted,
+    outbox::{Inbox, Outbox, Spread},
+    saves::Commit,
     warps::Warp,
 };
+use rustc_hash::FxHashMap;
+use world::{Effect, Input, Stage, World};
+
 use crate::{
     courier::News,
-    jobs::{Job, Outcome, WarpId},
+    jobs::{InstanceId, Job, Outcome, WarpId},
     keeper::Keeper,
-    plan::MapPlan,
+    recorder::Recorder,
     seats::Seats,
-    stage::Stage,
 };
 
 /// Between two checks of all sessions, which find what a missed event would have told.
@@ -60,24 +65,35 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What happens on one map.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub(crate) struct Host<W: World> {
     own: MapServer,
-    stage: Stage,
+    stage: Stage<W>,
+    /// What the last input made the game ask for; done before anything else happens.
+    effects: Vec<Effect>,
+    recorder: Recorder,
     seats: Seats,
     keeper: Keeper,
-    players: BTreeMap<EntityId, Player>,
+    players: Players,
     present: HashMap<CharacterId, EntityId>,
     departing: BTreeMap<CharacterId, Departing>,
     warps: BTreeMap<WarpId, Warp>,
     next_warp: u64,
+    wanted: BTreeMap<InstanceId, Wanted>,
+    commits: BTreeMap<CharacterId, Vec<Commit>>,
     abandons: Abandons,
     ended: EndedSessions,
     next_sweep: Instant,
     is_draining: bool,
+    /// This server was started for a party, and ends when that has gone.
+    is_instance: bool,
+    empty_since: Option<Instant>,
     /// What the last call wants done; whoever called takes it.
     pub(crate) jobs: Vec<Job>,
     pub(crate) news: Vec<News>,
 }
+
+/// Everybody at play.
+type Players = FxHashMap<EntityId, Player>;
 
 /// Somebody at play.
 #[derive(Debug)]
@@ -86,8 +102,9 @@ struct Player {
     account: AccountId,
     session: SessionId,
     name: String,
-    /// What the game stores for it.
-    data: serde_json::Value,
+    /// Where it goes on that leaves the game here: where it came from, on a map that is an
+    /// instance.
+    back: Option<(MapName, Option<Position>)>,
     outbox: Outbox,
     warp: Option<WarpId>,
 }
@@ -114,21 +131,33 @@ pub(crate) struct Times {
     pub(crate) seat_kept: Duration,
 }
 
-impl Host {
-    pub(crate) fn new(own: MapServer, plan: MapPlan, times: Times, now: Instant) -> Self {
+impl<W: World> Host<W> {
+    pub(crate) fn new(
+        own: MapServer,
+        stage: Stage<W>,
+        recorder: Recorder,
+        times: Times,
+        now: Instant,
+    ) -> Self {
         Self {
-            stage: Stage::new(plan),
+            stage,
+            effects: Vec::new(),
+            recorder,
             seats: Seats::new(own.capacity, times.seat_kept),
             keeper: Keeper::new(times.save_every),
-            players: BTreeMap::new(),
+            players: Players::default(),
             present: HashMap::new(),
             departing: BTreeMap::new(),
             warps: BTreeMap::new(),
             next_warp: 1,
+            wanted: BTreeMap::new(),
+            commits: BTreeMap::new(),
             abandons: Abandons::default(),
             ended: EndedSessions::default(),
             next_sweep: now + SWEEP,
             is_draining: false,
+            is_instance: false,
+            empty_since: None,
             jobs: Vec::new(),
             news: Vec::new(),
             own,
@@ -175,7 +204,12 @@ impl Host {
             Command::Input(entity, Err(failure)) => {
                 self.tell(entity, PlayMessage::Refused { failure }, now);
             }
-            Command::Lost(entity, reason, failure) => self.depart(entity, reason, failure, now),
+            Command::Lost(entity, reason, failure) => {
+                if failure.is_none() {
+                    self.happen(Input::LinkLost(entity), now);
+                }
+                self.depart(entity, reason, failure, now);
+            }
             Command::SessionEnded(ended) => self.end_session(ended.session, ended.why, now),
         }
     }
@@ -195,12 +229,11 @@ impl Host {
         }
     }
 
-    /// One step of the world, `dt` long, and whatever is due.
-    pub(crate) fn tick(&mut self, dt: Duration, now: Instant) {
-        for effect in self.stage.tick(dt.as_secs_f32()) {
-            self.show(effect, now);
-        }
-        self.catch_up(now);
+    /// One step of the world, and whatever is due.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        self.happen(Input::Tick, now);
+        self.recorder.ticked(&self.stage, now);
+        self.show(now);
         for character in self.seats.expire(now) {
             self.abandons.add(character, now);
         }
@@ -209,6 +242,7 @@ impl Host {
         self.save_due(now);
         self.say_late_goodbyes(now);
         self.sweep(now);
+        self.retire(now);
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -225,8 +259,12 @@ impl Host {
     /// The state of a character that plays here.
     fn state_of(&self, entity: EntityId) -> Option<CharacterState> {
         let player = self.players.get(&entity)?;
-        let position = self.stage.position(entity);
-        Some(CharacterState { map: self.own.map.clone(), position, data: player.data.clone() })
+        let data = self.stage.stored(entity)?;
+        let (map, position) = player.back.clone().unwrap_or_else(|| {
+            let here = self.stage.entity(entity).map(world::Entity::position);
+            (self.own.map.clone(), here)
+        });
+        Some(CharacterState { map, position, data })
     }
 }
 

@@ -1,88 +1,170 @@
-//! What a client is to be told: a bounded queue, in which the newest movements win.
+//! What a client is to be told: letters that must not be lost, and the newest snapshot.
+//!
+//! The host writes, one connection reads. Neither waits for the other: the letters are bounded,
+//! and beyond that the client is too slow for this map; a snapshot is written only once the one
+//! before it was taken, so a slow client gets fewer of them, each as new as can be.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
+use futures_util::task::AtomicWaker;
 use protocol::{
-    EntityId, Position,
     frame::Encoding,
-    play::{Move, PlayMessage},
-    snapshot::Snapshot,
+    play::PlayMessage,
+    snapshot::{self, Snapshot},
 };
-use tokio::sync::mpsc;
 
-/// Messages that wait for one client at most.
-pub(crate) const QUEUE: usize = 256;
-/// Room that movements leave to messages that must not be lost.
-const RESERVED: usize = QUEUE / 2;
+/// Letters that wait for one client at most.
+pub(crate) const LETTERS: usize = 256;
 
-/// The host's end of a client's queue. Dropping it ends the connection once the queue is sent.
+#[derive(Debug, Default)]
+struct Mailbox {
+    post: Mutex<Post>,
+    reader: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct Post {
+    letters: VecDeque<Bytes>,
+    /// A whole message; empty when there is none.
+    snapshot: Vec<u8>,
+    /// One of the two ends is gone.
+    closed: bool,
+}
+
+impl Mailbox {
+    fn post(&self) -> MutexGuard<'_, Post> {
+        // Every change of the post is whole by itself, so what a panic left is still sound.
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.post().closed = true;
+        self.reader.wake();
+    }
+}
+
+/// The host's end. Dropping it ends the connection once all letters are sent.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     encoding: Encoding,
-    queue: mpsc::Sender<Bytes>,
-    /// Where entities have moved to that the client was not told yet.
-    behind: BTreeMap<EntityId, Position>,
+    mailbox: Arc<Mailbox>,
 }
 
-/// The queue is full: the client is too slow for this map.
+/// The connection's end. The host notices when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Inbox(Arc<Mailbox>);
+
+/// Too many letters wait: the client is too slow for this map.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
 impl Outbox {
-    pub(crate) fn new(encoding: Encoding) -> (Self, mpsc::Receiver<Bytes>) {
-        let (queue, messages) = mpsc::channel(QUEUE);
-        (Self { encoding, queue, behind: BTreeMap::new() }, messages)
+    pub(crate) fn new(encoding: Encoding) -> (Self, Inbox) {
+        let mailbox = Arc::new(Mailbox::default());
+        (Self { encoding, mailbox: mailbox.clone() }, Inbox(mailbox))
     }
 
     /// Tells something that must not be lost.
     pub(crate) fn tell(&mut self, message: &mut Spread) -> Result<(), Overflow> {
-        if let PlayMessage::Vanished { entities } = &message.message {
-            self.behind.retain(|entity, _| !entities.contains(entity));
-        }
         let Some(bytes) = message.encoded(self.encoding) else { return Ok(()) };
-        match self.queue.try_send(bytes) {
-            Err(mpsc::error::TrySendError::Full(_)) => Err(Overflow),
-            // A closed one is a connection at its end, of which the host hears otherwise.
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        let mut post = self.mailbox.post();
+        // A closed one is a connection at its end, of which the host hears otherwise.
+        if post.closed {
+            return Ok(());
         }
+        if post.letters.len() >= LETTERS {
+            return Err(Overflow);
+        }
+        post.letters.push_back(bytes);
+        drop(post);
+        self.mailbox.reader.wake();
+        Ok(())
+    }
+
+    /// Whether the last snapshot was taken.
+    pub(crate) fn has_room(&self) -> bool {
+        self.mailbox.post().snapshot.is_empty()
+    }
+
+    /// Shows a snapshot, as [`snapshot`] writes it.
+    pub(crate) fn show(&mut self, view: &[u8]) {
+        let mut post = self.mailbox.post();
+        post.snapshot.clear();
+        match self.encoding {
+            Encoding::Msgpack => {
+                let begun = snapshot::begin(&mut post.snapshot);
+                post.snapshot.extend_from_slice(view);
+                snapshot::finish(&mut post.snapshot, begun);
+            }
+            Encoding::Json => {
+                let message = Snapshot::decode(view).map(|view| PlayMessage::Snapshot { view });
+                let json = message.map(|message| self.encoding.encode(&message));
+                match json {
+                    Ok(Ok(json)) => post.snapshot = json,
+                    _ => tracing::error!("a snapshot cannot be written"),
+                }
+            }
+        }
+        drop(post);
+        self.mailbox.reader.wake();
     }
 
     /// Whether the connection has stopped listening.
     pub(crate) fn is_closed(&self) -> bool {
-        self.queue.is_closed()
-    }
-
-    /// Tells movements. Those that do not fit wait, and only the newest of each entity is told.
-    pub(crate) fn tell_moves(&mut self, moves: &[Move], shared: &mut Spread) {
-        let has_room = self.queue.capacity() > RESERVED;
-        if has_room && self.behind.is_empty() {
-            // There is room, so it cannot overflow.
-            let _ = self.tell(shared);
-            return;
-        }
-        self.behind.extend(moves.iter().map(|moved| (moved.entity, moved.position)));
-        if has_room {
-            self.catch_up();
-        } else {
-            metrics::counter!("mmo_map_moves_held_total").increment(1);
-        }
-    }
-
-    /// Tells what was held back, if there is room now.
-    pub(crate) fn catch_up(&mut self) {
-        if !self.behind.is_empty() && self.queue.capacity() > RESERVED {
-            let behind = std::mem::take(&mut self.behind);
-            let step = |(entity, position)| Move { entity, position };
-            let moves = behind.into_iter().map(step).collect();
-            let _ = self.tell(&mut Spread::new(moved(moves)));
-        }
+        self.mailbox.post().closed
     }
 }
 
-/// The message that entities have moved.
-pub(crate) fn moved(moves: Vec<Move>) -> PlayMessage {
-    PlayMessage::Snapshot { view: Snapshot { tick: 0, ack: 0, moves } }
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+impl Inbox {
+    /// Takes all that waits, letters before the snapshot, into memory that is empty. False: the
+    /// host has ended the connection and nothing waits any more. Cancel-safe.
+    pub(crate) async fn take(&self, letters: &mut VecDeque<Bytes>, snapshot: &mut Vec<u8>) -> bool {
+        poll_fn(|context| self.poll_take(context, letters, snapshot)).await
+    }
+
+    fn poll_take(
+        &self,
+        context: &mut Context<'_>,
+        letters: &mut VecDeque<Bytes>,
+        snapshot: &mut Vec<u8>,
+    ) -> Poll<bool> {
+        // Registered first: what comes between the look and the wait is not slept through.
+        self.0.reader.register(context.waker());
+        let mut post = self.0.post();
+        if post.letters.is_empty() && post.snapshot.is_empty() {
+            return if post.closed { Poll::Ready(false) } else { Poll::Pending };
+        }
+        letters.append(&mut post.letters);
+        std::mem::swap(snapshot, &mut post.snapshot);
+        Poll::Ready(true)
+    }
+
+    /// Takes all that waits, as messages.
+    #[cfg(test)]
+    pub(crate) fn read(&mut self, encoding: Encoding) -> Vec<PlayMessage> {
+        let mut post = self.0.post();
+        let mut read: Vec<Bytes> = post.letters.drain(..).collect();
+        read.extend(Some(std::mem::take(&mut post.snapshot).into()).filter(|bytes: &Bytes| !bytes.is_empty()));
+        read.iter().map(|bytes| encoding.decode(bytes).unwrap()).collect()
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// A message for many, written once in each encoding that somebody reads.
@@ -115,64 +197,62 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
+    use protocol::{EntityId, Position, play::Move};
+
     use super::*;
 
-    fn moves(x: f32) -> Vec<Move> {
-        vec![Move { entity: EntityId(1), position: Position { x, y: 0.0 } }]
+    fn view(tick: u32) -> Snapshot {
+        let position = Position { x: 1.0, y: 2.0 };
+        Snapshot { tick, ack: 1, moves: vec![Move { entity: EntityId(1), position }] }
     }
 
-    fn tell_moves(outbox: &mut Outbox, x: f32) {
-        let moves = moves(x);
-        outbox.tell_moves(&moves, &mut Spread::new(moved(moves.clone())));
-    }
-
-    fn read(messages: &mut mpsc::Receiver<Bytes>) -> Vec<PlayMessage> {
-        let mut read = Vec::new();
-        while let Ok(bytes) = messages.try_recv() {
-            read.push(Encoding::Json.decode(&bytes).unwrap());
-        }
-        read
+    fn pong(nonce: u32) -> PlayMessage {
+        PlayMessage::Pong { nonce }
     }
 
     #[test]
-    fn a_slow_client_is_told_the_newest_movement_once_it_has_room() {
-        let (mut outbox, mut messages) = Outbox::new(Encoding::Json);
-        for step in 0..1000_u16 {
-            tell_moves(&mut outbox, f32::from(step));
+    fn letters_come_before_the_snapshot_in_both_encodings() {
+        for encoding in [Encoding::Json, Encoding::Msgpack] {
+            let (mut outbox, mut inbox) = Outbox::new(encoding);
+            assert!(outbox.has_room());
+            outbox.show(&view(7).encode());
+            assert!(!outbox.has_room());
+            outbox.tell(&mut Spread::new(pong(1))).unwrap();
+            assert_eq!(inbox.read(encoding), [pong(1), PlayMessage::Snapshot { view: view(7) }]);
+            assert!(outbox.has_room());
         }
-        let first = read(&mut messages);
-        assert_eq!(first.len(), QUEUE - RESERVED);
-        outbox.catch_up();
-        outbox.catch_up();
-        assert_eq!(read(&mut messages), [moved(moves(999.0))]);
     }
 
     #[test]
-    fn movements_leave_room_for_what_must_not_be_lost_and_that_overflows_in_the_end() {
-        let (mut outbox, messages) = Outbox::new(Encoding::Msgpack);
-        for step in 0..1000_u16 {
-            tell_moves(&mut outbox, f32::from(step));
+    fn letters_that_nobody_takes_overflow_in_the_end() {
+        let (mut outbox, inbox) = Outbox::new(Encoding::Msgpack);
+        for nonce in 0..LETTERS {
+            outbox.tell(&mut Spread::new(pong(nonce as u32))).unwrap();
         }
-        let mut pong = Spread::new(PlayMessage::Pong { nonce: 1 });
-        for _ in 0..RESERVED {
-            assert_eq!(outbox.tell(&mut pong), Ok(()));
-        }
-        assert_eq!(outbox.tell(&mut pong), Err(Overflow));
-        drop(messages);
-        assert_eq!(outbox.tell(&mut pong), Ok(()), "a connection at its end is no slow client");
+        assert_eq!(outbox.tell(&mut Spread::new(pong(0))), Err(Overflow));
+        drop(inbox);
+        assert!(outbox.is_closed());
+        assert_eq!(outbox.tell(&mut Spread::new(pong(0))), Ok(()), "at its end is not slow");
     }
 
-    #[test]
-    fn who_has_vanished_does_not_move_afterwards() {
-        let (mut outbox, mut messages) = Outbox::new(Encoding::Json);
-        for step in 0..1000_u16 {
-            tell_moves(&mut outbox, f32::from(step));
+    #[tokio::test]
+    async fn a_reader_is_woken_and_reads_all_before_the_end() {
+        let (mut outbox, inbox) = Outbox::new(Encoding::Json);
+        let reading = tokio::spawn(async move {
+            let (mut letters, mut snapshot) = (VecDeque::new(), Vec::new());
+            let mut read = 0;
+            while inbox.take(&mut letters, &mut snapshot).await {
+                read += letters.drain(..).count() + usize::from(!snapshot.is_empty());
+                snapshot.clear();
+            }
+            read
+        });
+        for nonce in 0..3 {
+            tokio::task::yield_now().await;
+            outbox.tell(&mut Spread::new(pong(nonce))).unwrap();
         }
-        read(&mut messages);
-        outbox
-            .tell(&mut Spread::new(PlayMessage::Vanished { entities: vec![EntityId(1)] }))
-            .unwrap();
-        outbox.catch_up();
-        assert_eq!(read(&mut messages), [PlayMessage::Vanished { entities: vec![EntityId(1)] }]);
+        outbox.show(&view(1).encode());
+        drop(outbox);
+        assert_eq!(reading.await.unwrap(), 4);
     }
 }

@@ -7,37 +7,58 @@ use protocol::{
     play::{PlayInput, PlayMessage},
 };
 
-use super::{
-    Host,
-    outbox::{Overflow, Spread, moved},
-};
-use crate::stage::Effect;
+use world::{Effect, Input, Outlets, World};
 
-impl Host {
+use super::{
+    Host, Players,
+    outbox::{Overflow, Spread},
+};
+use crate::handoff::Passage;
+
+impl<W: World> Host<W> {
+    /// Something happens to the world, and what it asks for is done.
+    pub(super) fn happen(&mut self, input: Input, now: Instant) {
+        self.recorder.input(&input);
+        self.stage.apply(&input, &mut self.effects);
+        for effect in std::mem::take(&mut self.effects) {
+            self.perform(effect, now);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, now: Instant) {
+        match effect {
+            Effect::Tell(player, message) => self.tell(player, message, now),
+            Effect::Spread(players, message) => self.spread(&players, message, now),
+            Effect::Warp { player, to, arrive } => {
+                self.warp_to_map(player, Passage { to, arrive }, now);
+            }
+            Effect::Instance { template, party } => self.begin_instance(template, party),
+            Effect::Commit(commit, player) => self.commit(commit, player, now),
+            Effect::Kick(player, failure) => {
+                let reason = format!("sent away by the game: {}", failure.message);
+                self.depart(player, reason, Some(failure), now);
+            }
+        }
+    }
+
     /// Inputs of somebody that has left already are nothing to anybody.
-    pub(super) fn input(&mut self, entity: EntityId, input: PlayInput, now: Instant) {
+    pub(super) fn input(&mut self, player: EntityId, input: PlayInput, now: Instant) {
         match input {
-            PlayInput::Walk { to, .. } => {
-                if !self.stage.walk(entity, to) {
-                    let failure = Failure::new(Code::Malformed, "that is no point to walk to");
-                    self.tell(entity, PlayMessage::Refused { failure }, now);
-                }
+            PlayInput::Walk { to, .. } if to.x.is_nan() || to.y.is_nan() => {
+                let failure = Failure::new(Code::Malformed, "that is no point to walk to");
+                self.tell(player, PlayMessage::Refused { failure }, now);
+            }
+            PlayInput::Walk { to, seq } => self.happen(Input::Walk { player, to, seq }, now),
+            PlayInput::Act { action, seq } => {
+                self.happen(Input::Act { player, action, seq }, now);
             }
             PlayInput::Say { text } => match names::text(&text) {
-                Ok(()) => {
-                    if let Some(effect) = self.stage.say(entity, text) {
-                        self.show(effect, now);
-                    }
-                }
-                Err(failure) => self.tell(entity, PlayMessage::Refused { failure }, now),
+                Ok(()) => self.happen(Input::Say { player, text }, now),
+                Err(failure) => self.tell(player, PlayMessage::Refused { failure }, now),
             },
-            PlayInput::Act { .. } => {
-                let failure = Failure::new(Code::Malformed, "this map knows no such action");
-                self.tell(entity, PlayMessage::Refused { failure }, now);
-            }
-            PlayInput::Ping { nonce } => self.tell(entity, PlayMessage::Pong { nonce }, now),
+            PlayInput::Ping { nonce } => self.tell(player, PlayMessage::Pong { nonce }, now),
             // Frozen at a portal, a player still may leave, and with it the warp.
-            PlayInput::Leave => self.depart(entity, "left".to_owned(), None, now),
+            PlayInput::Leave => self.depart(player, "left".to_owned(), None, now),
         }
     }
 
@@ -49,47 +70,33 @@ impl Host {
             let code = failure.code.as_str();
             metrics::counter!("mmo_map_refusals_total", "code" => code).increment(1);
         }
-        let Some(player) = self.players.get_mut(&entity) else { return };
-        if player.outbox.tell(&mut Spread::new(message)) == Err(Overflow) {
+        self.spread(&[entity], message, now);
+    }
+
+    /// Tells many players the same.
+    fn spread(&mut self, to: &[EntityId], message: PlayMessage, now: Instant) {
+        let mut shared = Spread::new(message);
+        for entity in to {
+            let Some(player) = self.players.get_mut(entity) else { continue };
+            if player.outbox.tell(&mut shared) == Err(Overflow) {
+                self.drop_slow(*entity, now);
+            }
+        }
+    }
+
+    /// Shows everybody what has happened, and notices connections that are gone.
+    pub(super) fn show(&mut self, now: Instant) {
+        let mut clients = Clients { players: &mut self.players, slow: Vec::new(), held: 0 };
+        self.stage.show(&mut clients);
+        let Clients { slow, held, .. } = clients;
+        metrics::counter!("mmo_map_snapshots_held_total").increment(held);
+        for entity in slow {
             self.drop_slow(entity, now);
         }
-    }
-
-    /// Lets everybody see what happened who can see it.
-    pub(super) fn show(&mut self, effect: Effect, now: Instant) {
-        match effect {
-            Effect::Moved(moves) => {
-                let mut shared = Spread::new(moved(moves.clone()));
-                for player in self.players.values_mut() {
-                    player.outbox.tell_moves(&moves, &mut shared);
-                }
-            }
-            Effect::Appeared(sight) => {
-                let of = sight.entity;
-                self.show_of(of, PlayMessage::Appeared { sights: vec![sight] }, now);
-            }
-            Effect::Vanished(entity) => {
-                self.show_of(entity, PlayMessage::Vanished { entities: vec![entity] }, now);
-            }
-            Effect::Said { entity, name, text } => {
-                let said = PlayMessage::Said { entity, name, text };
-                self.tell(entity, said.clone(), now);
-                self.show_of(entity, said, now);
-            }
-            Effect::AtPortal { entity, passage } => self.begin_warp(entity, passage, now),
-        }
-    }
-
-    /// Tells what an entity did to those that see it.
-    fn show_of(&mut self, of: EntityId, message: PlayMessage, now: Instant) {
-        let (mut shared, mut slow) = (Spread::new(message), Vec::new());
-        for (&viewer, player) in &mut self.players {
-            if self.stage.sees(viewer, of) && player.outbox.tell(&mut shared) == Err(Overflow) {
-                slow.push(viewer);
-            }
-        }
-        for viewer in slow {
-            self.drop_slow(viewer, now);
+        let gone = self.players.iter().filter(|(_, player)| player.outbox.is_closed());
+        for entity in gone.map(|(entity, _)| *entity).collect::<Vec<_>>() {
+            self.happen(Input::LinkLost(entity), now);
+            self.depart(entity, "the connection was lost".to_owned(), None, now);
         }
     }
 
@@ -99,18 +106,34 @@ impl Host {
         let failure = Failure::new(Code::Busy, "your connection is too slow for this map");
         self.depart(entity, "too slow to be told what happens".to_owned(), Some(failure), now);
     }
+}
 
-    /// Tells movements that were held back, and notices connections that are gone.
-    pub(super) fn catch_up(&mut self, now: Instant) {
-        let mut gone = Vec::new();
-        for (&entity, player) in &mut self.players {
-            player.outbox.catch_up();
-            if player.outbox.is_closed() {
-                gone.push(entity);
-            }
+/// The players' connections, as the stage shows them things.
+struct Clients<'a> {
+    players: &'a mut Players,
+    /// Who has too much to read.
+    slow: Vec<EntityId>,
+    /// Snapshots that a client was not ready for.
+    held: u64,
+}
+
+impl Outlets for Clients<'_> {
+    fn has_room(&mut self, player: EntityId) -> bool {
+        let has_room = self.players.get(&player).is_some_and(|player| player.outbox.has_room());
+        self.held += u64::from(!has_room);
+        has_room
+    }
+
+    fn snapshot(&mut self, player: EntityId, snapshot: &[u8]) {
+        if let Some(player) = self.players.get_mut(&player) {
+            player.outbox.show(snapshot);
         }
-        for entity in gone {
-            self.depart(entity, "the connection was lost".to_owned(), None, now);
+    }
+
+    fn tell(&mut self, player: EntityId, message: PlayMessage) {
+        let Some(known) = self.players.get_mut(&player) else { return };
+        if known.outbox.tell(&mut Spread::new(message)) == Err(Overflow) {
+            self.slow.push(player);
         }
     }
 }

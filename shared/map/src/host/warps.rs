@@ -13,13 +13,14 @@ use protocol::{
     play::PlayMessage,
 };
 
+use world::{Input, World};
+
 use super::{Host, Spread};
 use crate::{
     courier::News,
-    handoff::{Answer, End, Handoff, Step},
+    handoff::{Answer, End, Handoff, Passage, Step},
     jobs::{Job, Outcome, WarpId},
     keeper::Settled,
-    stage::Passage,
 };
 
 /// One warp and whom it moves.
@@ -38,18 +39,37 @@ pub(super) struct Warp {
     settling: bool,
 }
 
-impl Host {
-    pub(super) fn begin_warp(&mut self, entity: EntityId, passage: Passage, now: Instant) {
+impl<W: World> Host<W> {
+    /// Hands a frozen player over to whichever server of a map the Cluster names.
+    pub(super) fn warp_to_map(&mut self, entity: EntityId, passage: Passage, now: Instant) {
+        let Some(mut state) = self.state_of(entity) else { return };
+        (state.map, state.position) = (passage.to.clone(), passage.arrive);
+        self.begin_warp(entity, state, Handoff::begin(passage, now), now);
+    }
+
+    /// Hands a frozen player over to an instance. What is saved says where it comes back to.
+    pub(super) fn warp_to_instance(
+        &mut self,
+        entity: EntityId,
+        target: Box<MapServer>,
+        now: Instant,
+    ) {
+        let Some(state) = self.state_of(entity) else { return };
+        let passage = Passage { to: target.map.clone(), arrive: None };
+        self.begin_warp(entity, state, Handoff::begin_at(passage, target, now), now);
+    }
+
+    fn begin_warp(
+        &mut self,
+        entity: EntityId,
+        state: CharacterState,
+        (handoff, steps): (Handoff, Vec<Step>),
+        now: Instant,
+    ) {
         let warp = WarpId(self.next_warp);
         let Some(player) = self.players.get_mut(&entity) else { return };
         self.next_warp += 1;
         player.warp = Some(warp);
-        let state = CharacterState {
-            map: passage.to.clone(),
-            position: Some(passage.arrive),
-            data: player.data.clone(),
-        };
-        let (handoff, steps) = Handoff::begin(passage, now);
         self.keeper.hold(player.character);
         let begun = Warp {
             handoff,
@@ -94,6 +114,7 @@ impl Host {
                     answer => self.answer(warp, Answer::Reserved(answer), now),
                 }
             }
+            Outcome::Spawned(instance, spawned) => self.instance_spawned(instance, spawned, now),
             Outcome::Written(..) | Outcome::Abandoned(..) | Outcome::Swept(_) => {}
         }
     }
@@ -211,7 +232,7 @@ impl Host {
         }
         tracing::info!(character = %warp.character, %failure, "a warp was refused");
         self.keeper.unhold(warp.character);
-        self.stage.unfreeze(warp.entity);
+        self.happen(Input::Stay(warp.entity), now);
         let map = warp.handoff.passage().to.clone();
         self.tell(warp.entity, PlayMessage::WarpRefused { map, failure }, now);
     }
@@ -228,15 +249,13 @@ impl Host {
     fn hand_over(&mut self, warp: &Warp, warp_to: PlayMessage, now: Instant) {
         self.keeper.forget(warp.character);
         let Some(mut player) = self.players.remove(&warp.entity) else {
-            return self.conclude(warp.character, None);
+            return self.conclude(warp.character, None, now);
         };
         // A client too slow to be told loses its connection here, and its seat there expires.
         let _ = player.outbox.tell(&mut Spread::new(warp_to));
         self.present.remove(&warp.character);
         self.seats.leave(warp.character);
-        if let Some(effect) = self.stage.leave(warp.entity) {
-            self.show(effect, now);
-        }
+        self.happen(Input::Leave(warp.entity), now);
     }
 }
 
@@ -247,6 +266,7 @@ impl Warp {
             account: self.account,
             character: self.character,
             name: self.name.clone(),
+            instance: self.handoff.is_to_instance(),
         }
     }
 }

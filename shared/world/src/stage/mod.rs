@@ -165,6 +165,17 @@ impl<W: World> Stage<W> {
         Ok(player)
     }
 
+    /// Takes a player off the map, after the game's last word on it; see [`Input::Leave`]. Gives
+    /// where it stood and what is stored of it. `None` for who is not there.
+    pub fn leave(&mut self, player: EntityId) -> Option<(Position, Value)> {
+        self.player(player)?;
+        self.with(|world, ctx| world.leave(player, ctx));
+        let stored = self.stored(player)?;
+        self.viewers.remove(player);
+        let (entity, _) = self.space.remove(player)?;
+        Some((entity.position, stored))
+    }
+
     /// Lets a player look on from now on. Gives what it sees first, itself left out.
     pub fn look_on(&mut self, player: EntityId) -> Vec<Sight> {
         self.viewers.add(player, &self.space)
@@ -189,7 +200,7 @@ impl<W: World> Stage<W> {
             }
             Input::LinkLost(player) => self.with(|world, ctx| world.link_lost(player, ctx)),
             Input::Resumed(player) => self.with(|world, ctx| world.resumed(player, ctx)),
-            Input::Leave(player) => self.leave(player),
+            Input::Leave(player) => drop(self.leave(player)),
             Input::Walk { player, to, seq } => {
                 self.viewers.acknowledge(player, seq);
                 self.with(|_, ctx| ctx.walk(player, to));
@@ -214,13 +225,6 @@ impl<W: World> Stage<W> {
         }
     }
 
-    fn leave(&mut self, player: EntityId) {
-        if self.space.players.contains_key(&player) {
-            self.with(|world, ctx| world.leave(player, ctx));
-            self.viewers.remove(player);
-            self.space.remove(player);
-        }
-    }
 
     fn act(&mut self, player: EntityId, action: &Value, seq: u32) {
         self.viewers.acknowledge(player, seq);
