@@ -121,7 +121,10 @@ impl Pass<'_> {
                 self.is_map = true;
                 self.infinite = self.attribute(element, "infinite")?.as_deref() == Some("1");
             }
-            (b"layer", _) => kind = self.layer(element)?,
+            // The parser skips a layer within a layer, and keeps to the size of the outer one.
+            (b"layer", _) if !self.within.contains(&Element::Layer) => {
+                kind = self.layer(element)?;
+            }
             (b"data", Some(Element::Layer)) => kind = self.data(element)?,
             (b"chunk", Some(Element::Data)) if self.infinite => kind = self.chunk(element)?,
             (b"tileset", _) => self.tileset(element)?,

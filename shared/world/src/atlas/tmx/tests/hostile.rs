@@ -1,5 +1,7 @@
 //! Files that are made to harm: each is refused before it does.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A map with one layer of so many tiles, whose data says something else.
@@ -21,6 +23,20 @@ fn a_layer_that_has_fewer_or_more_tiles_than_it_claims() {
         format!(r#"<data encoding="base64" compression="zlib">{packed}</data>"#),
     ];
     for data in data {
+        let error = with_data(claimed, &data);
+        assert!(error.starts_with("glade.tmx: layer `grass`: its data is not 48 tiles"), "{error}");
+    }
+}
+
+#[test]
+fn a_layer_that_hides_another_size_within_itself() {
+    let claimed = r#"width="8" height="6""#;
+    let small = r#"<layer name="small" width="1" height="1"/>"#;
+    for data in [
+        format!(r#"{small}<data encoding="csv">1</data>"#),
+        format!(r#"<data encoding="csv">{small}1</data>"#),
+        format!(r#"<group>{small}</group><data encoding="csv">1</data>"#),
+    ] {
         let error = with_data(claimed, &data);
         assert!(error.starts_with("glade.tmx: layer `grass`: its data is not 48 tiles"), "{error}");
     }
@@ -120,6 +136,8 @@ fn a_file_that_nests_without_end() {
         let error = Text { layers: deep(tag), ..Text::default() }.error();
         assert!(error.contains("nests deeper than 32"), "{error}");
     }
+    let allowed = "<group>".repeat(31) + &"</group>".repeat(31);
+    assert!(Text { layers: allowed, ..Text::default() }.read().is_ok(), "and the stack holds it");
 }
 
 #[test]
@@ -129,4 +147,61 @@ fn a_template_that_needs_itself() {
     let files = [("glade.tmx", map.as_str()), ("a.tx", template)];
     let error = read(Path::new("glade.tmx"), Source::Embedded(&files)).unwrap_err().to_string();
     assert_eq!(error, "a.tx: uses a template within a template; detach it");
+}
+
+/// A map with a bit of everything.
+fn rich(infinite: bool) -> String {
+    let chunk = r#"<chunk x="0" y="0" width="8" height="6">"#;
+    let (attributes, open, close) =
+        if infinite { (r#" infinite="1""#, chunk, "</chunk>") } else { ("", "", "") };
+    let data = layer("grass", "", 1, &[(0, 0), (7, 5)]);
+    let data = data.replace("\"csv\">", &format!("\"csv\">{open}"));
+    let portal = r#"<object id="3" class="portal" x="96" y="16" width="32" height="32"><ellipse/>
+        <properties><property name="to" value="forest"/></properties></object>"#;
+    Text {
+        attributes: Text::default().attributes + attributes,
+        layers: data.replace("</data>", &format!("{close}</data>")),
+        objects: SPAWN.to_owned() + portal,
+        ..Text::default()
+    }
+    .write()
+}
+
+/// What stands in place of some part of a map: its other parts, or a bad number.
+fn scraps() -> impl Strategy<Value = String> {
+    let scrap = |text: &str| Just(text.to_owned());
+    prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        scrap(r#"<layer id="1" name="x" width="3" height="3">"#),
+        scrap("</layer>"),
+        scrap("<data>"),
+        scrap(r#"<chunk x="-1" y="9" width="2" height="1">1,2</chunk>"#),
+        scrap("<![CDATA[1]]>"),
+        scrap("<!-- -->"),
+        scrap(""),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_torn_out_or_pasted_in_the_answer_is_a_map_or_an_error(
+        infinite: bool, edits in prop::collection::vec((0..2_000_usize, 0..12_usize, scraps()), 1..4),
+    ) {
+        let mut text = rich(infinite);
+        for (start, length, scrap) in edits {
+            let start = start.min(text.len());
+            text.replace_range(start..(start + length).min(text.len()), &scrap);
+        }
+        let files = [("glade.tmx", text.as_str())];
+        let _ = read(Path::new("glade.tmx"), Source::Embedded(&files));
+    }
+}
+
+#[test]
+fn the_map_that_is_torn_was_whole() {
+    for infinite in [false, true] {
+        let text = rich(infinite);
+        let files = [("glade.tmx", text.as_str())];
+        read(Path::new("glade.tmx"), Source::Embedded(&files)).unwrap();
+    }
 }
