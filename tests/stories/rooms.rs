@@ -36,10 +36,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("world", &["protocol"]),
     ("nats", &["protocol"]),
     ("client", &["protocol", "wire"]),
-    ("map", &["protocol", "wire", "nats", "sessions", "instance"]),
+    ("map", &["protocol", "world", "wire", "nats", "sessions", "instance"]),
     ("central", &["protocol", "wire", "cluster", "nats", "sessions", "store", "instance"]),
     ("map-spawn", &["protocol", "nats", "instance"]),
-    ("map-server", &["protocol", "map", "instance"]),
+    ("map-server", &["protocol", "world", "map"]),
     ("terminal", &["protocol", "client", "wire"]),
     ("operator", &["protocol", "nats"]),
 ];

@@ -13,7 +13,7 @@ const PLANS: &[(&str, &str)] = &[
 ];
 
 fn main() -> ExitCode {
-    map::main(ABOUT, env!("CARGO_PKG_VERSION"), PLANS)
+    map::main::<world::Quiet>(ABOUT, env!("CARGO_PKG_VERSION"), PLANS)
 }
 
 #[cfg(test)]

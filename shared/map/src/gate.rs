@@ -1,6 +1,6 @@
 //! Clients' connections: taken, admitted, served.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use protocol::{
@@ -10,16 +10,16 @@ use protocol::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{sleep, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, Sleep, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, debug, info, info_span, warn};
-use wire::{Connection, Limits, Reader, Writer};
+use wire::{Connection, Limits, Reader, WireError, Writer};
 
 use crate::{
     admission::{Admission, Refusal},
-    host::{Admitted, Command, HostLink, draining},
+    host::{Admitted, Command, HostLink, Inbox, draining},
 };
 
 /// Connections that are not admitted yet, at most; more wait in the system's backlog.
@@ -28,8 +28,8 @@ const GUESTS: usize = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long clients have to read their goodbyes when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Messages sent in one go, at most.
-const BATCH: usize = 64;
+/// Letters that memory is kept for between two sends.
+const LETTERS_KEPT: usize = 16;
 
 /// Takes clients' connections and serves them.
 #[derive(Debug)]
@@ -110,17 +110,18 @@ impl Gate {
     /// Reads inputs until the connection ends or the client breaks the rules, and tells the host.
     async fn read(&self, reader: &mut Reader, entity: EntityId) {
         let encoding = reader.encoding();
+        let mut silence = Silence::of(self.idle);
         loop {
-            let (reason, failure) = match timeout(self.idle, reader.receive()).await {
-                Ok(Ok(frame)) => match parse(encoding, &frame) {
+            let (reason, failure) = match silence.or(reader).await {
+                Some(Ok(frame)) => match parse(encoding, &frame) {
                     Ok(input) => {
                         self.host.tell(Command::Input(entity, input)).await;
                         continue;
                     }
                     Err(failure) => ("sent what cannot be read".to_owned(), Some(failure)),
                 },
-                Ok(Err(error)) => (error.to_string(), error.failure()),
-                Err(_) => {
+                Some(Err(error)) => (error.to_string(), error.failure()),
+                None => {
                     let message = format!("you said nothing for {} s", self.idle.as_secs());
                     ("silent".to_owned(), Some(Failure::new(Code::Silent, message)))
                 }
@@ -162,14 +163,50 @@ async fn refuse(mut connection: Connection, refusal: Refusal) {
 
 /// Sends what the host says until the host has ended it or the client does not read. The host
 /// notices the latter by the dropped queue.
-async fn write(mut writer: Writer, mut messages: mpsc::Receiver<Bytes>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while messages.recv_many(&mut batch, BATCH).await > 0 {
-        if let Err(error) = writer.send_all(batch.drain(..)).await {
+async fn write(mut writer: Writer, inbox: Inbox) {
+    let (mut letters, mut snapshot) = (VecDeque::new(), Vec::new());
+    while inbox.take(&mut letters, &mut snapshot).await {
+        if let Err(error) = writer.send_all_and(letters.drain(..), &snapshot).await {
             return debug!(%error, "the client cannot be told any more");
         }
+        snapshot.clear();
+        letters.shrink_to(LETTERS_KEPT);
     }
     writer.close().await;
+}
+
+/// How long a client has been silent. One timer for a whole stay: to set one for each frame would
+/// cost more than to read it.
+struct Silence {
+    most: Duration,
+    heard: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    fn of(most: Duration) -> Self {
+        Self { most, heard: Instant::now(), timer: Box::pin(sleep(most)) }
+    }
+
+    /// The next frame; `None` where the client says nothing for too long.
+    async fn or(&mut self, reader: &mut Reader) -> Option<Result<Bytes, WireError>> {
+        loop {
+            tokio::select! {
+                biased;
+                frame = reader.receive() => {
+                    self.heard = Instant::now();
+                    return Some(frame);
+                }
+                () = &mut self.timer => {
+                    let until = self.heard + self.most;
+                    if Instant::now() >= until {
+                        return None;
+                    }
+                    self.timer.as_mut().reset(until);
+                }
+            }
+        }
+    }
 }
 
 /// An input, or a message that is refused and play goes on; an error ends the connection.

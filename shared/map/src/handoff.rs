@@ -16,7 +16,6 @@ use protocol::{
     backbone::{characters::Claim, maps::MapServer, seats::SeatReserved},
 };
 
-
 /// Until when the transfer must have begun: a player is told within 2 s that a warp failed.
 const BEGIN: Duration = Duration::from_millis(1900);
 /// How long an unknown outcome is asked for before the copy is given up.
@@ -109,7 +108,8 @@ pub(crate) enum End {
 impl Handoff {
     /// Begins with a frozen character.
     pub(crate) fn begin(passage: Passage, now: Instant) -> (Self, Vec<Step>) {
-        let handoff = Self { passage, phase: Phase::Routing, since: now, left: false, to_instance: false };
+        let handoff =
+            Self { passage, phase: Phase::Routing, since: now, left: false, to_instance: false };
         (handoff, vec![Step::AskRoute])
     }
 

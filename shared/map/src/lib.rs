@@ -1,18 +1,21 @@
 //! The Map Server as a library: everything but the maps themselves.
 //!
+//! The game is a [`world::World`], its maps are Tiled files; [`main`] makes a server of both.
+//!
 //! One task, the host, owns the map and all that is on it. It waits for nothing: what needs an
 //! answer of another server goes out as a job and comes back as an outcome.
 //!
 //! # Layout
 //! - [`main`] (`program`): from flags to exit status. [`settings`]: what can be set.
-//! - [`plan`]: what a map is, from TOML.
 //! - [`start`] (`server`): puts the parts together. `listen`: the port. `backends`: NATS and Redis.
 //! - `membership`: registration, beats, peers.
 //! - `gate`: clients' connections. `admission`: who may enter.
 //! - `host`: the owner of the map. `jobs`: what it asks of others. `courier`: what it tells.
 //! - `endpoints`: what other servers ask of it.
 //!
-//! Pure, without I/O or clock, and tested as such: `stage` (the map itself), `seats`, `keeper`
+//! - `recorder`: what happened, written down. `replay`: run again.
+//!
+//! Pure, without I/O or clock, and tested as such: the whole of [`world`], `seats`, `keeper`
 //! (saving), `handoff` (a warp), `peers`.
 
 mod admission;
@@ -27,12 +30,12 @@ mod keeper;
 mod listen;
 mod membership;
 mod peers;
-pub mod plan;
 mod program;
+mod recorder;
+mod replay;
 mod seats;
 mod server;
 pub mod settings;
-mod stage;
 
 pub use listen::NoPort;
 pub use program::main;

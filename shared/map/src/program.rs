@@ -10,9 +10,13 @@ use std::{
 
 use clap::Parser;
 use instance::{Program, Role, config};
+use world::{
+    World,
+    atlas::{Atlas, PlanError},
+};
 
 use crate::{
-    plan::{Atlas, PlanError},
+    replay::Replay,
     server::{self, StartError},
     settings::Settings,
 };
@@ -20,16 +24,25 @@ use crate::{
 /// Status for a map that is not there, as for any setting that cannot be used.
 const EXIT_CONFIG: u8 = 2;
 
-/// Runs a Map Server with these plans, as (name for errors, TOML text), until it ends.
+/// Runs a Map Server of a game until it ends, with these files built in, as (file name, text):
+/// `*.tmx` are maps, the others are what they use.
 ///
 /// The status is 0 after a clean drain, 1 after a failure, and 2 for settings or plans that cannot
 /// be used, an unknown map among them. With `--list-maps` the names of all maps are printed as a
-/// JSON array, and nothing else is done.
-pub fn main(about: &'static str, version: &'static str, plans: &[(&str, &str)]) -> ExitCode {
+/// JSON array, and nothing else is done; with `replay FILE` a recording is run again, and the
+/// status is 1 where it comes to something else.
+pub fn main<W: World>(
+    about: &'static str,
+    version: &'static str,
+    plans: &[(&str, &str)],
+) -> ExitCode {
     let args: Vec<OsString> = env::args_os().collect();
+    if let Some(replay) = Replay::asked_for(&args) {
+        return replay.run::<W>(|folder| atlas(plans, folder));
+    }
     let outcome = match Listing::asked_for(&args) {
         Some(listing) => listing.print(plans).map(|()| ExitCode::SUCCESS),
-        None => serve(Program::new(Role::Map, about, version), plans, &args),
+        None => serve::<W>(Program::new(Role::Map, about, version), plans, &args),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("{}: {}", Role::Map, instance::chain(&error));
@@ -37,7 +50,7 @@ pub fn main(about: &'static str, version: &'static str, plans: &[(&str, &str)]) 
     })
 }
 
-fn serve(
+fn serve<W: World>(
     program: Program,
     plans: &[(&str, &str)],
     args: &[OsString],
@@ -53,7 +66,7 @@ fn serve(
     };
     Ok(program.run::<Settings, _, _, _>(move |settings, instance| async move {
         let plan = plan.ok_or(StartError::SettingsChanged)?;
-        Box::pin(server::start(settings, plan, instance)).await
+        Box::pin(server::start::<W>(settings, plan, instance)).await
     }))
 }
 

@@ -57,7 +57,11 @@ impl Recorder {
     ///
     /// # Errors
     /// A file that cannot be made, or a world that cannot be written.
-    pub(crate) fn begin<W: World>(shelves: Shelves, stage: &Stage<W>, now: Instant) -> io::Result<Self> {
+    pub(crate) fn begin<W: World>(
+        shelves: Shelves,
+        stage: &Stage<W>,
+        now: Instant,
+    ) -> io::Result<Self> {
         let header = recording::header(stage, PROGRAM).map_err(io::Error::other)?;
         let file = shelves.record.map(|path| write_to(&path, header.clone())).transpose()?;
         let flight =

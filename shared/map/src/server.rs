@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     future::Future,
     io::{self, Write},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use world::{ConfigError, Stage, World, atlas::MapPlan};
 
 use crate::{
     admission::Admission,
@@ -30,7 +32,7 @@ use crate::{
     jobs::{self, Desk},
     listen::{self, NoPort},
     membership::Membership,
-    plan::MapPlan,
+    recorder::{Recorder, Shelves},
     settings::Settings,
 };
 
@@ -57,6 +59,12 @@ pub enum StartError {
     /// The Cluster does not take this server, such as for an id in use.
     #[error("the Cluster does not take this server")]
     Refused(#[from] Failure),
+    /// The map is not what the game wants.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The recording cannot be begun.
+    #[error("nothing can be recorded")]
+    Recording(#[from] io::Error),
     /// The settings could not be read at first, and then could.
     #[error("the settings were changed while they were read; start again")]
     SettingsChanged,
@@ -68,13 +76,15 @@ pub enum StartError {
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn start(
+pub async fn start<W: World>(
     settings: Settings,
     plan: MapPlan,
     instance: Instance,
 ) -> Result<(), StartError> {
     let draining = instance.lifecycle.draining().clone();
-    let opened = Box::pin(draining.run_until_cancelled(open(settings, plan, &instance))).await;
+    // The game first: what is wrong with it or its map is told before anybody waits for it.
+    let host = host::<W>(&settings, plan)?;
+    let opened = Box::pin(draining.run_until_cancelled(open(settings, host, &instance))).await;
     // `None`: a signal came while something was waited for.
     match opened {
         Some(opened) => Ok(opened?.stay(&instance).await?),
@@ -83,14 +93,25 @@ pub async fn start(
 }
 
 /// A server that is registered and not yet serving.
-struct Opened {
+struct Opened<W: World> {
     server: Server,
     listener: TcpListener,
-    plan: MapPlan,
+    host: Unnamed<W>,
     membership: Membership,
     service: nats::Service,
     ended: nats::Subscription<SessionEnded>,
     commands: mpsc::Receiver<host::Command>,
+}
+
+/// The game on its map, before it is known under which channel.
+type Unnamed<W> = (Stage<W>, Recorder);
+
+/// Brings the map to life, and begins to write down what happens.
+fn host<W: World>(settings: &Settings, plan: MapPlan) -> Result<Unnamed<W>, StartError> {
+    let stage = Stage::open(Arc::new(plan), settings.seed.unwrap_or_else(rand::random))?;
+    let shelves = Shelves { record: settings.record.clone(), crashes: settings.crash_dir.clone() };
+    let recorder = Recorder::begin(shelves, &stage, Instant::now())?;
+    Ok((stage, recorder))
 }
 
 /// What most parts need.
@@ -102,11 +123,11 @@ struct Server {
     link: HostLink,
 }
 
-async fn open(
+async fn open<W: World>(
     settings: Settings,
-    plan: MapPlan,
+    host: Unnamed<W>,
     instance: &Instance,
-) -> Result<Opened, StartError> {
+) -> Result<Opened<W>, StartError> {
     let (listener, port) = listen::bind(settings.listen_address, &settings.ports).await?;
     // All are named before the first is up, or the server would be ready for a moment.
     let conditions = ["nats", "redis", "registered"].map(|name| instance.readiness.condition(name));
@@ -129,10 +150,10 @@ async fn open(
     own.channel = membership.join().await?;
     say_ready(&own, instance);
     let server = Server { settings, own, backbone, sessions, link };
-    Ok(Opened { server, listener, plan, membership, service, ended, commands })
+    Ok(Opened { server, listener, host, membership, service, ended, commands })
 }
 
-impl Opened {
+impl<W: World> Opened<W> {
     /// Serves until the drain is over.
     ///
     /// # Errors
@@ -141,7 +162,7 @@ impl Opened {
         let Self { server, .. } = self;
         let draining = instance.lifecycle.draining().clone();
         let hosted = CancellationToken::new();
-        let host = server.host(self.plan);
+        let host = server.host(self.host);
         let vitals = server.spawn_host(instance, host, self.commands, &hosted);
         spawn(instance, "sessions", {
             let (hosted, link) = (hosted.clone(), server.link.clone());
@@ -166,19 +187,19 @@ impl Opened {
 }
 
 impl Server {
-    fn host(&self, plan: MapPlan) -> Host {
+    fn host<W: World>(&self, (stage, recorder): Unnamed<W>) -> Host<W> {
         let times = Times {
             save_every: Duration::from_secs(self.settings.save_every_s),
             seat_kept: Duration::from_secs(self.settings.seat_kept_s),
         };
-        Host::new(self.own.clone(), plan, times, Instant::now())
+        Host::new(self.own.clone(), stage, recorder, times, Instant::now())
     }
 
     /// Starts the host and those that work for it; `hosted` is cancelled when the host has ended.
-    fn spawn_host(
+    fn spawn_host<W: World>(
         &self,
         instance: &Instance,
-        host: Host,
+        host: Host<W>,
         commands: mpsc::Receiver<host::Command>,
         hosted: &CancellationToken,
     ) -> latest::Receiver<Vitals> {

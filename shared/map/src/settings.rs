@@ -24,13 +24,25 @@ pub struct Settings {
     #[arg(long, env = "MMO_CHANNEL", value_name = "NUMBER", default_value = "1")]
     pub channel: Channel,
 
-    /// Folder with more maps, one *.toml file each
+    /// Folder with more maps, one *.tmx file each, as Tiled writes them
     #[arg(long, env = "MMO_MAPS_DIR", value_name = "FOLDER")]
     pub maps_dir: Option<PathBuf>,
 
     /// Print the names of all maps as a JSON array and exit; only --maps-dir may stand beside it
     #[arg(long)]
     pub list_maps: bool,
+
+    /// Write all that happens on the map to this file, for `replay`
+    #[arg(long, env = "MMO_RECORD", value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Folder for a report and the last minute's recording when the game fails
+    #[arg(long, env = "MMO_CRASH_DIR", value_name = "FOLDER", default_value = "crashes")]
+    pub crash_dir: PathBuf,
+
+    /// What chance on the map begins with; a number of its own at each start if not set
+    #[arg(long, env = "MMO_SEED", value_name = "NUMBER")]
+    pub seed: Option<u64>,
 
     /// The address that clients' connections are taken on
     #[arg(long, env = "MMO_LISTEN_ADDRESS", value_name = "IP", default_value = "127.0.0.1")]

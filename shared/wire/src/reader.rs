@@ -15,7 +15,7 @@ use tokio_util::codec::FramedRead;
 use crate::{WireError, codec::FrameCodec};
 
 /// Room for input at first; it grows with the frames that come, up to the frame limit.
-const BUFFER: usize = 2 * 1024;
+const BUFFER: usize = 1024;
 /// How much of what a peer still sends is thrown away while closing, in bytes.
 const DRAIN_MAX: usize = 256 * 1024;
 /// How long a peer has to end its side while closing.

@@ -1,13 +1,20 @@
 //! What is said to the peer.
 
-use std::{io, time::Duration};
+use std::{
+    io::{self, IoSlice},
+    time::Duration,
+};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use protocol::frame::{Encoding, FRAME_MAX};
 use serde::Serialize;
 use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time::timeout};
 
-use crate::WireError;
+use crate::{WireError, codec::HEADER};
+
+/// Most memory that is kept for what is to be written, in bytes: a server has many connections,
+/// and few have much to write at a time.
+const KEPT: usize = 4 * 1024;
 
 /// The writing half of a [`Connection`](crate::Connection).
 ///
@@ -68,6 +75,47 @@ impl Writer {
         self.flush().await
     }
 
+    /// As [`Writer::send_all`], and then one more message, which is not copied where the operating
+    /// system takes all at once; an empty one is none. For what is sent often.
+    ///
+    /// # Errors
+    /// As [`Writer::send_all`].
+    pub async fn send_all_and(
+        &mut self,
+        payloads: impl IntoIterator<Item = Bytes>,
+        last: &[u8],
+    ) -> Result<(), WireError> {
+        for payload in payloads {
+            self.push(&payload)?;
+        }
+        if last.is_empty() {
+            return self.flush().await;
+        }
+        let head = header(last)?;
+        let mut parts: [&[u8]; 3] = [&self.pending, &head, last];
+        let slices = parts.map(IoSlice::new);
+        let mut taken = match self.half.try_write_vectored(&slices) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            taken => taken.map_err(WireError::Io)?,
+        };
+        if taken == parts.iter().map(|part| part.len()).sum::<usize>() {
+            self.pending.clear();
+            return Ok(());
+        }
+        for part in &mut parts {
+            let (_, rest) = part.split_at(taken.min(part.len()));
+            taken -= part.len() - rest.len();
+            *part = rest;
+        }
+        let [waiting, head, last] = parts;
+        let left = waiting.len();
+        let (head, last) = (head.to_vec(), last.to_vec());
+        self.pending.advance(self.pending.len() - left);
+        self.pending.put_slice(&head);
+        self.pending.put_slice(&last);
+        self.flush().await
+    }
+
     /// Writes what is left and ends this direction, so that the peer reads the last words and
     /// then a clean end. Dropping ends it too, but waits for nothing.
     pub async fn close(mut self) {
@@ -78,24 +126,26 @@ impl Writer {
     }
 
     fn push(&mut self, payload: &[u8]) -> Result<(), WireError> {
-        let too_large = || WireError::FrameTooLarge { max: FRAME_MAX };
-        let length = u32::try_from(payload.len()).map_err(|_| too_large())?;
-        if payload.len() > FRAME_MAX {
-            return Err(too_large());
-        }
-        self.pending.put_u32(length);
+        self.pending.put_slice(&header(payload)?);
         self.pending.put_slice(payload);
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), WireError> {
         let write = self.half.write_all_buf(&mut self.pending);
-        match timeout(self.deadline, write).await {
-            Ok(written) => written.map_err(|error: io::Error| WireError::Io(error)),
-            Err(_) => Err(WireError::Silent {
-                waiting_for: "the other side to read what was sent",
-                after: self.deadline,
-            }),
+        let written = timeout(self.deadline, write).await.map_err(|_| WireError::Silent {
+            waiting_for: "the other side to read what was sent",
+            after: self.deadline,
+        })?;
+        if self.pending.capacity() > KEPT {
+            self.pending = BytesMut::new();
         }
+        written.map_err(|error: io::Error| WireError::Io(error))
     }
+}
+
+/// What a frame begins with.
+fn header(payload: &[u8]) -> Result<[u8; HEADER], WireError> {
+    let fits = u32::try_from(payload.len()).ok().filter(|_| payload.len() <= FRAME_MAX);
+    fits.map(u32::to_be_bytes).ok_or(WireError::FrameTooLarge { max: FRAME_MAX })
 }

@@ -5,7 +5,8 @@
 //! the same effects.
 //!
 //! # Layout
-//! - [`World`], [`Context`]: what a game writes, and what it can see and do.
+//! - [`World`], [`Context`]: what a game writes, and what it can see and do. [`Quiet`]: the
+//!   smallest game.
 //! - [`Stage`], [`Input`], [`Effect`], [`Outlets`]: a game at work.
 //! - [`Scenario`]: a game under test.
 //! - [`recording`]: inputs written down, to be run again.
@@ -18,6 +19,7 @@ mod effect;
 mod entity;
 mod grid;
 mod input;
+mod quiet;
 pub mod recording;
 mod scenario;
 mod sight;
@@ -31,6 +33,7 @@ pub use context::Context;
 pub use effect::{CommitId, Effect};
 pub use entity::{Entity, PLAYER, SPEED};
 pub use input::Input;
+pub use quiet::{Nothing, Quiet};
 pub use scenario::Scenario;
 pub use stage::{ConfigError, Outlets, Stage, StateError};
 pub use world::World;

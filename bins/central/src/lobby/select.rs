@@ -116,6 +116,7 @@ impl Lobby {
             account: session.account,
             character: row.summary.character,
             name: row.summary.name.clone(),
+            instance: false,
         };
         self.backbone.call_within(&server.server, reserve, MAP_SERVER).await
     }

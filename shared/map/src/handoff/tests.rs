@@ -34,7 +34,7 @@ fn fail(code: Code) -> Failure {
 
 /// A warp that has come as far as `answers` lead.
 fn warp(now: Instant, answers: Vec<Answer>) -> (Handoff, Vec<Step>) {
-    let arrive = Position { x: 1.0, y: 2.0 };
+    let arrive = Some(Position { x: 1.0, y: 2.0 });
     let (mut handoff, mut steps) =
         Handoff::begin(Passage { to: "forest".parse().unwrap(), arrive }, now);
     for answer in answers {

@@ -1,6 +1,5 @@
 //! What the host can be told, and the handle to tell it.
 
-use bytes::Bytes;
 use protocol::{
     AccountId, CharacterId, Code, EntityId, Failure, SessionId, Ticket,
     backbone::{
@@ -13,6 +12,8 @@ use protocol::{
     play::PlayInput,
 };
 use tokio::sync::{mpsc, oneshot};
+
+use super::outbox::Inbox;
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -50,11 +51,11 @@ pub(crate) struct Entry {
     pub(crate) encoding: Encoding,
 }
 
-/// It stands there. The host takes it off the map when the receiver is dropped.
+/// It stands there. The host takes it off the map when the inbox is dropped.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) entity: EntityId,
-    pub(crate) messages: mpsc::Receiver<Bytes>,
+    pub(crate) messages: Inbox,
 }
 
 /// A handle to the host. A sender waits while the host's queue is full.

@@ -25,6 +25,8 @@ mod warps;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    io,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -36,13 +38,14 @@ use protocol::{
 
 pub(crate) use command::Reply;
 pub(crate) use command::{Admitted, Command, Entry, HostLink, Shown, draining};
+pub(crate) use outbox::Inbox;
 pub(crate) use run::{Channels, Vitals, run};
 
 use self::{
     abandon::Abandons,
     ended::EndedSessions,
     instances::Wanted,
-    outbox::{Inbox, Outbox, Spread},
+    outbox::{Outbox, Spread},
     saves::Commit,
     warps::Warp,
 };
@@ -64,7 +67,6 @@ const SWEEP: Duration = Duration::from_secs(5);
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What happens on one map.
-#[derive(Debug)]
 pub(crate) struct Host<W: World> {
     own: MapServer,
     stage: Stage<W>,
@@ -254,6 +256,12 @@ impl<W: World> Host<W> {
         if !held.is_empty() {
             self.jobs.push(Job::Sweep(held));
         }
+    }
+
+    /// The game in it has failed: writes down what led to it.
+    pub(crate) fn crashed(&self, what: &str) -> io::Result<Option<PathBuf>> {
+        let what = format!("tick {}: {what}", self.stage.tick());
+        self.recorder.crashed(self.own.server.as_str(), &what)
     }
 
     /// The state of a character that plays here.

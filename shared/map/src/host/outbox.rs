@@ -151,12 +151,21 @@ impl Inbox {
         Poll::Ready(true)
     }
 
+    /// Whether the host has ended the connection.
+    #[cfg(test)]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.post().closed
+    }
+
     /// Takes all that waits, as messages.
     #[cfg(test)]
     pub(crate) fn read(&mut self, encoding: Encoding) -> Vec<PlayMessage> {
         let mut post = self.0.post();
         let mut read: Vec<Bytes> = post.letters.drain(..).collect();
-        read.extend(Some(std::mem::take(&mut post.snapshot).into()).filter(|bytes: &Bytes| !bytes.is_empty()));
+        read.extend(
+            Some(std::mem::take(&mut post.snapshot).into())
+                .filter(|bytes: &Bytes| !bytes.is_empty()),
+        );
         read.iter().map(|bytes| encoding.decode(bytes).unwrap()).collect()
     }
 }

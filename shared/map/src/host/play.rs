@@ -21,11 +21,11 @@ impl<W: World> Host<W> {
         self.recorder.input(&input);
         self.stage.apply(&input, &mut self.effects);
         for effect in std::mem::take(&mut self.effects) {
-            self.perform(effect, now);
+            self.do_for_game(effect, now);
         }
     }
 
-    fn perform(&mut self, effect: Effect, now: Instant) {
+    fn do_for_game(&mut self, effect: Effect, now: Instant) {
         match effect {
             Effect::Tell(player, message) => self.tell(player, message, now),
             Effect::Spread(players, message) => self.spread(&players, message, now),

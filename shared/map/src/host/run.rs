@@ -1,12 +1,17 @@
 //! The host's task.
 
-use std::time::{Duration, Instant};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    time::{Duration, Instant},
+};
 
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant as Clock, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
+use world::{TICK, World};
 
 use super::{Command, Host};
 use crate::{
@@ -14,8 +19,8 @@ use crate::{
     jobs::{Job, Outcome},
 };
 
-/// The length of a tick: 20 of them a second.
-const TICK: Duration = Duration::from_millis(50);
+/// Commands taken in one go: beyond it, the tick is looked for first.
+const BATCH: usize = 256;
 
 /// What others want to know of the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -36,8 +41,8 @@ pub(crate) struct Channels {
 }
 
 /// Runs until `draining` and then until everybody is saved, for `drain` at most.
-pub(crate) async fn run(
-    mut host: Host,
+pub(crate) async fn run<W: World>(
+    mut host: Host<W>,
     mut channels: Channels,
     draining: CancellationToken,
     drain: Duration,
@@ -47,25 +52,38 @@ pub(crate) async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Refusals for want of room come back with the next tick, so that no retry runs hot.
     let mut refused: Vec<Outcome> = Vec::new();
+    let mut commands: Vec<Command> = Vec::with_capacity(BATCH);
     let mut until: Option<Clock> = None;
     loop {
         tokio::select! {
             // The tick first: no flood of commands may hold the world up.
             biased;
-            _ = ticks.tick() => {
+            due = ticks.tick() => {
                 let begin = Instant::now();
-                for outcome in refused.drain(..) {
-                    host.outcome(outcome, begin);
-                }
-                host.tick(TICK, begin);
+                metrics::histogram!("mmo_map_tick_late_seconds").record(due.elapsed().as_secs_f64());
+                guarded(&mut host, |host| {
+                    for outcome in refused.drain(..) {
+                        host.outcome(outcome, begin);
+                    }
+                    host.tick(begin);
+                });
                 channels.publish_vitals(&host, begin.elapsed());
             }
             () = draining.cancelled(), if until.is_none() => {
-                host.drain(Instant::now());
+                guarded(&mut host, |host| host.drain(Instant::now()));
                 until = Some(Clock::now() + drain);
             }
-            Some(outcome) = channels.outcomes.recv() => host.outcome(outcome, Instant::now()),
-            Some(command) = channels.commands.recv() => host.handle(command, Instant::now()),
+            Some(outcome) = channels.outcomes.recv() => {
+                guarded(&mut host, |host| host.outcome(outcome, Instant::now()));
+            }
+            _ = channels.commands.recv_many(&mut commands, BATCH) => {
+                let now = Instant::now();
+                guarded(&mut host, |host| {
+                    for command in commands.drain(..) {
+                        host.handle(command, now);
+                    }
+                });
+            }
         }
         channels.dispatch(&mut host, &mut refused);
         if until.is_some_and(|until| host.is_empty() || Clock::now() >= until) {
@@ -77,8 +95,29 @@ pub(crate) async fn run(
     }
 }
 
+/// Calls the host. Where the game in it panics, what led to it is written down first; the server
+/// then ends as after any panic.
+fn guarded<W: World>(host: &mut Host<W>, call: impl FnOnce(&mut Host<W>)) {
+    // What is looked at afterwards are bytes that were whole before the call.
+    let called = catch_unwind(AssertUnwindSafe(|| call(host)));
+    if let Err(panic) = called {
+        match host.crashed(said(&*panic)) {
+            Ok(Some(report)) => tracing::error!(report = %report.display(), "the game has failed"),
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the game has failed, and no report was written"),
+        }
+        resume_unwind(panic);
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
+}
+
 impl Channels {
-    fn dispatch(&self, host: &mut Host, refused: &mut Vec<Outcome>) {
+    fn dispatch<W: World>(&self, host: &mut Host<W>, refused: &mut Vec<Outcome>) {
         for job in host.jobs.drain(..) {
             if let Err(error) = self.jobs.try_send(job) {
                 refused.extend(error.into_inner().refused());
@@ -91,7 +130,7 @@ impl Channels {
         }
     }
 
-    fn publish_vitals(&self, host: &Host, took: Duration) {
+    fn publish_vitals<W: World>(&self, host: &Host<W>, took: Duration) {
         metrics::histogram!("mmo_map_tick_seconds").record(took.as_secs_f64());
         let population = host.population();
         metrics::gauge!("mmo_map_players").set(f64::from(population));

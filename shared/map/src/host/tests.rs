@@ -1,5 +1,5 @@
 use protocol::{
-    AccountId, Channel, Code, ConnectionKey, Incarnation, Position,
+    AccountId, Channel, Code, ConnectionKey, Incarnation, Position, Ticket,
     backbone::{
         characters::{Claim, LoadedCharacter},
         seats::{CancelSeat, EvictCharacter, ReserveSeat, SeatReserved},
@@ -7,15 +7,33 @@ use protocol::{
     frame::Encoding,
     play::PlayInput,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+use world::{
+    Quiet,
+    atlas::{MapPlan, PortalPlan},
+};
+
+use std::sync::Arc;
 
 use super::*;
 use crate::keeper::{Write, Written};
 
+mod committing;
+mod instances;
 mod warping;
 
-const TOWN: &str = "name = 'town'\nwidth = 40\nheight = 30\nspawn = { x = 20, y = 15 }\n\
-    portals = [{ at = { x = 26, y = 15 }, radius = 1, to = 'forest', arrive = { x = 8, y = 20 } }]";
+fn town() -> MapPlan {
+    let mut town = MapPlan::field("town".parse().unwrap(), 40.0, 30.0);
+    let portal = |x, to: &str, instance| PortalPlan {
+        at: Position { x, y: 15.0 },
+        radius: 1.0,
+        to: to.parse().unwrap(),
+        arrive: Some(Position { x: 8.0, y: 20.0 }),
+        instance,
+    };
+    town.portals = vec![portal(26.0, "forest", false), portal(10.0, "dungeon", true)];
+    town
+}
 
 fn server(id: &str, map: &str) -> MapServer {
     MapServer {
@@ -34,9 +52,17 @@ fn server(id: &str, map: &str) -> MapServer {
 }
 
 /// A host whose time the test moves.
-struct World {
-    host: Host,
+struct Rig<W: World = Quiet> {
+    host: Host<W>,
     now: Instant,
+    /// What is stored of whoever comes.
+    data: serde_json::Value,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::on(server("town-1", "town"), town())
+    }
 }
 
 /// A player, and what its client reads.
@@ -44,16 +70,12 @@ struct Client {
     entity: EntityId,
     character: CharacterId,
     session: SessionId,
-    messages: mpsc::Receiver<bytes::Bytes>,
+    messages: Inbox,
 }
 
 impl Client {
     fn read(&mut self) -> Vec<PlayMessage> {
-        let mut read = Vec::new();
-        while let Ok(bytes) = self.messages.try_recv() {
-            read.push(Encoding::Json.decode(&bytes).unwrap());
-        }
-        read
+        self.messages.read(Encoding::Json)
     }
 
     /// What it was told since the last read, movements left out.
@@ -64,13 +86,14 @@ impl Client {
     }
 }
 
-impl World {
-    fn new() -> Self {
+impl<W: World> Rig<W> {
+    fn on(own: MapServer, plan: MapPlan) -> Self {
         let times =
             Times { save_every: Duration::from_secs(10), seat_kept: Duration::from_secs(10) };
         let now = Instant::now();
-        let plan = MapPlan::parse("town", TOWN).unwrap();
-        Self { host: Host::new(server("town-1", "town"), plan, times, now), now }
+        let stage = Stage::open(Arc::new(plan), 1).unwrap();
+        let host = Host::new(own, stage, Recorder::none(), times, now);
+        Self { host, now, data: serde_json::json!({ "hp": 7 }) }
     }
 
     fn reserve(
@@ -79,25 +102,46 @@ impl World {
         account: AccountId,
     ) -> Result<SeatReserved, Failure> {
         let incarnation = self.host.own.incarnation;
-        let seat = ReserveSeat { incarnation, account, character, name: "Ada".to_owned() };
+        let seat = ReserveSeat {
+            incarnation,
+            account,
+            character,
+            name: "Ada".to_owned(),
+            instance: false,
+        };
         self.host.reserve(&seat, self.now)
     }
 
     fn enter(&mut self, character: CharacterId, session: SessionId) -> Result<Client, Failure> {
         let account = AccountId::new();
         let ticket = self.reserve(character, account)?.ticket;
+        self.enter_with(character, account, session, ticket)
+    }
+
+    fn enter_with(
+        &mut self,
+        character: CharacterId,
+        account: AccountId,
+        session: SessionId,
+        ticket: Ticket,
+    ) -> Result<Client, Failure> {
         self.host.take_seat(&Shown { account, character, ticket }, self.now)?;
         let life = self.host.own.life();
         let state = CharacterState {
             map: "town".parse().unwrap(),
             position: Some(Position { x: 22.0, y: 15.0 }),
-            data: serde_json::json!({ "hp": 7 }),
+            data: self.data.clone(),
         };
         let claim = Claim { owner: life, epoch: 1, version: 1 };
         let loaded = LoadedCharacter { character, account, name: "Ada".to_owned(), claim, state };
         let entry = Entry { loaded, session, encoding: Encoding::Json };
         let Admitted { entity, messages } = self.host.enter(entry, self.now)?;
         Ok(Client { entity, character, session, messages })
+    }
+
+    fn player_with(&mut self, data: serde_json::Value) -> Client {
+        self.data = data;
+        self.player()
     }
 
     fn player(&mut self) -> Client {
@@ -109,7 +153,7 @@ impl World {
     fn ticks(&mut self, count: u32) {
         for _ in 0..count {
             self.now += Duration::from_millis(50);
-            self.host.tick(Duration::from_millis(50), self.now);
+            self.host.tick(self.now);
         }
     }
 
@@ -193,9 +237,10 @@ fn goodbye_code(told: &[PlayMessage]) -> Option<Code> {
 
 #[test]
 fn players_see_each_other_come_walk_speak_and_leave() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     let mut bob = world.player();
+    world.ticks(1);
     assert!(matches!(ada.read()[..], [PlayMessage::Appeared { .. }]));
     let to = Position { x: 22.0, y: 10.0 };
     world.host.input(bob.entity, PlayInput::Walk { to, seq: 0 }, world.now);
@@ -216,12 +261,13 @@ fn players_see_each_other_come_walk_speak_and_leave() {
         matches!(&refused[..], [PlayMessage::Refused { failure }] if failure.code == Code::TextInvalid)
     );
     world.host.input(bob.entity, PlayInput::Leave, world.now);
+    world.ticks(1);
     assert_eq!(ada.read(), [PlayMessage::Vanished { entities: vec![bob.entity] }]);
 }
 
 #[test]
 fn who_leaves_is_told_goodbye_once_its_last_state_is_saved() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     world.host.news.clear();
     world.host.input(ada.entity, PlayInput::Leave, world.now);
@@ -237,18 +283,18 @@ fn who_leaves_is_told_goodbye_once_its_last_state_is_saved() {
 
 #[test]
 fn a_lost_connection_is_noticed_and_its_character_released() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let Client { messages, .. } = world.player();
     let mut bob = world.player();
     drop(messages);
-    world.ticks(1);
+    world.ticks(2);
     assert!(matches!(bob.told()[..], [PlayMessage::Vanished { .. }]));
     world.released_state();
 }
 
 #[test]
 fn while_central_is_away_a_leaving_client_is_let_go_and_the_save_goes_on() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     world.host.input(ada.entity, PlayInput::Leave, world.now);
     for _ in 0..80 {
@@ -266,7 +312,7 @@ fn while_central_is_away_a_leaving_client_is_let_go_and_the_save_goes_on() {
 
 #[test]
 fn a_fenced_copy_is_dropped_unsaved_and_its_client_told() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     world.host.input(
         ada.entity,
@@ -284,7 +330,7 @@ fn a_fenced_copy_is_dropped_unsaved_and_its_client_told() {
 
 #[test]
 fn an_evicted_character_is_saved_before_the_answer_and_its_client_told_why() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     let mut answers = [world.evict(&ada), world.evict(&ada)];
     world.released_state();
@@ -299,7 +345,7 @@ fn an_evicted_character_is_saved_before_the_answer_and_its_client_told_why() {
 
 #[test]
 fn an_eviction_takes_the_seat_of_who_is_on_its_way() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let (character, account) = (CharacterId::new(), AccountId::new());
     let ticket = world.reserve(character, account).unwrap().ticket;
     world.host.take_seat(&Shown { account, character, ticket }, world.now).unwrap();
@@ -313,7 +359,7 @@ fn an_eviction_takes_the_seat_of_who_is_on_its_way() {
 
 #[test]
 fn a_session_that_ended_takes_its_players_along_and_lets_nobody_in_afterwards() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     let (session, character) = (ada.session, ada.character);
     world.host.end_session(session, Code::SessionReplaced, world.now);
@@ -329,7 +375,7 @@ fn a_session_that_ended_takes_its_players_along_and_lets_nobody_in_afterwards() 
 
 #[test]
 fn a_seat_without_its_client_is_given_up_until_done_and_free_again() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let (ada, bob) = (CharacterId::new(), CharacterId::new());
     world.reserve(ada, AccountId::new()).unwrap();
     world.reserve(bob, AccountId::new()).unwrap();
@@ -352,7 +398,7 @@ fn a_seat_without_its_client_is_given_up_until_done_and_free_again() {
 
 #[test]
 fn a_cancelled_seat_gives_the_character_up_and_a_stranger_cancels_nothing() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let ada = CharacterId::new();
     let ticket = world.reserve(ada, AccountId::new()).unwrap().ticket;
     let wrong = CancelSeat { character: ada, ticket: protocol::Ticket::from_bytes([9; 32]) };
@@ -365,7 +411,7 @@ fn a_cancelled_seat_gives_the_character_up_and_a_stranger_cancels_nothing() {
 
 #[test]
 fn a_drain_lets_nobody_in_and_ends_when_everybody_is_saved() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     let bob = CharacterId::new();
     world.reserve(bob, AccountId::new()).unwrap();
@@ -384,7 +430,7 @@ fn a_drain_lets_nobody_in_and_ends_when_everybody_is_saved() {
 
 #[test]
 fn a_client_that_does_not_read_loses_its_connection_and_nobody_elses() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut deaf = world.player();
     let mut ada = world.player();
     for _ in 0..1000 {
@@ -394,14 +440,15 @@ fn a_client_that_does_not_read_loses_its_connection_and_nobody_elses() {
     assert_eq!(world.host.population(), 1);
     let released = world.released_state();
     assert_eq!(released.data["hp"], 7, "the slow client's character is saved like any other's");
-    assert!(deaf.read().len() <= outbox::QUEUE);
+    assert!(deaf.read().len() <= outbox::LETTERS);
 }
 
 #[test]
 fn another_life_of_this_server_is_refused() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let incarnation = Incarnation::new();
     let (account, character) = (AccountId::new(), CharacterId::new());
-    let seat = ReserveSeat { incarnation, account, character, name: "Ada".to_owned() };
+    let seat =
+        ReserveSeat { incarnation, account, character, name: "Ada".to_owned(), instance: false };
     assert_eq!(world.host.reserve(&seat, world.now).unwrap_err().code, Code::ServerUnknown);
 }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, ffi::OsString, sync::Mutex, time::Duration};
 
 use instance::{Instance, Lifecycle, Program, Readiness, Role, config};
-use map::{plan::MapPlan, settings::Settings};
+use map::settings::Settings;
 use protocol::{
-    AccessToken, AccountId, Code, ConnectionInfo, Failure,
+    AccessToken, AccountId, Code, ConnectionInfo, Failure, Position,
     backbone::{events::SessionEnded, seats::ReserveSeat},
     frame::Encoding,
     play::{Arrival, PlayInput, PlayMessage},
@@ -17,6 +17,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 use wire::Connection;
+use world::{
+    Quiet,
+    atlas::{MapPlan, PortalPlan},
+};
 
 use super::{
     backends::Backends,
@@ -24,9 +28,21 @@ use super::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const TOWN: &str = "name = 'town'\nwidth = 40\nheight = 30\nspawn = { x = 20, y = 15 }\n\
-    portals = [{ at = { x = 26, y = 15 }, radius = 1, to = 'forest', arrive = { x = 8, y = 20 } }]";
-const FOREST: &str = "name = 'forest'\nwidth = 40\nheight = 30\nspawn = { x = 20, y = 15 }";
+
+/// A field; the town has a portal to the forest.
+fn plan(map: &str) -> MapPlan {
+    let mut plan = MapPlan::field(map.parse().unwrap(), 40.0, 30.0);
+    if map == "town" {
+        plan.portals.push(PortalPlan {
+            at: Position { x: 26.0, y: 15.0 },
+            radius: 1.0,
+            to: "forest".parse().unwrap(),
+            arrive: Some(Position { x: 8.0, y: 20.0 }),
+            instance: false,
+        });
+    }
+    plan
+}
 
 pub(crate) struct World {
     pub(crate) central: Central,
@@ -71,7 +87,6 @@ impl World {
     }
 
     pub(crate) async fn start(&self, id: &'static str, map: &str) -> Server {
-        let plan = MapPlan::parse("test", if map == "town" { TOWN } else { FOREST }).unwrap();
         let program = Program::new(Role::Map, "test", "0");
         let args: Vec<OsString> =
             ["map", "--id", id, "--map", map, "--save-every-s", "1"].map(OsString::from).into();
@@ -83,7 +98,7 @@ impl World {
         let loaded = config::load::<Settings>(&program, &args, env).unwrap();
         let instance = Instance::start(Role::Map, &loaded.basics).await.unwrap();
         let (lifecycle, readiness) = (instance.lifecycle.clone(), instance.readiness.clone());
-        lifecycle.spawn_short("start", map::start(loaded.config, plan, instance));
+        lifecycle.spawn_short("start", map::start::<Quiet>(loaded.config, plan(map), instance));
         let limit = loaded.basics.drain();
         let done = tokio::spawn(lifecycle.clone().run_until_done(std::future::pending(), limit));
         self.until("it is registered", || self.central.knows(id)).await;
@@ -109,6 +124,7 @@ impl World {
             account: hero.account,
             character: hero.character,
             name: hero.name.clone(),
+            instance: false,
         };
         let seat = self.central.backbone.call(&target.server, seat).await.unwrap();
         self.central.own(hero, target.life());

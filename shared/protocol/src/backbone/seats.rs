@@ -16,6 +16,10 @@ pub struct ReserveSeat {
     pub character: CharacterId,
     /// By name.
     pub name: String,
+    /// Whether it comes with the party that this Map Server was started for: once all of them have
+    /// gone, the server ends.
+    #[serde(default)]
+    pub instance: bool,
 }
 
 /// A seat is kept.

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_warp_hands_over_then_forgets_without_a_save() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     let mut bob = world.player();
     let warp = world.walk_into_portal(&ada);
@@ -16,6 +16,7 @@ fn a_warp_hands_over_then_forgets_without_a_save() {
     ada.read();
     world.outcome(Outcome::Transferred(warp, Ok(())));
     assert!(matches!(ada.read()[..], [PlayMessage::WarpTo { .. }]));
+    world.ticks(1);
     assert!(matches!(bob.told()[..], [PlayMessage::Vanished { .. }]));
     assert_eq!((world.host.population(), world.host.unsaved()), (1, 1));
     world.ticks(400);
@@ -26,7 +27,7 @@ fn a_warp_hands_over_then_forgets_without_a_save() {
 
 #[test]
 fn a_refused_warp_is_told_and_the_player_walks_and_is_saved_again() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     let warp = world.walk_into_portal(&ada);
     world.outcome(Outcome::Routed(warp, Err(fail(Code::NoServer))));
@@ -39,7 +40,7 @@ fn a_refused_warp_is_told_and_the_player_walks_and_is_saved_again() {
     let to = Position { x: 20.0, y: 15.0 };
     world.host.input(ada.entity, PlayInput::Walk { to, seq: 0 }, world.now);
     world.ticks(200);
-    assert_eq!(world.host.stage.position(ada.entity), Some(to));
+    assert_eq!(world.host.stage.entity(ada.entity).map(world::Entity::position), Some(to));
     let saves =
         |job: &Job| matches!(job, Job::Write(_, write) if matches!(**write, Write::Save { .. }));
     assert!(world.host.jobs.iter().any(saves), "{:?}", world.host.jobs);
@@ -47,7 +48,7 @@ fn a_refused_warp_is_told_and_the_player_walks_and_is_saved_again() {
 
 #[test]
 fn a_warp_is_refused_when_saving_does_not_work_and_nothing_is_begun() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let mut ada = world.player();
     let warp = world.walk_into_portal(&ada);
     let (character, _) = world.reach_settling(warp);
@@ -62,7 +63,7 @@ fn a_warp_is_refused_when_saving_does_not_work_and_nothing_is_begun() {
 
 #[test]
 fn a_warp_waits_for_the_save_in_flight_and_hands_over_its_claim() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let ada = world.player();
     let to = Position { x: 22.5, y: 15.0 };
     world.host.input(ada.entity, PlayInput::Walk { to, seq: 0 }, world.now);
@@ -85,7 +86,7 @@ fn a_warp_waits_for_the_save_in_flight_and_hands_over_its_claim() {
 #[test]
 fn who_is_lost_during_a_transfer_is_released_only_when_it_was_refused() {
     for done in [true, false] {
-        let mut world = World::new();
+        let mut world = Rig::new();
         let ada = world.player();
         let warp = world.walk_into_portal(&ada);
         world.reach_transfer(warp);
@@ -104,7 +105,7 @@ fn who_is_lost_during_a_transfer_is_released_only_when_it_was_refused() {
 
 #[test]
 fn a_seat_that_comes_after_the_warp_is_over_is_cancelled() {
-    let mut world = World::new();
+    let mut world = Rig::new();
     let ada = world.player();
     let warp = world.walk_into_portal(&ada);
     world.outcome(Outcome::Routed(warp, Ok(Box::new(server("forest-1", "forest")))));
