@@ -41,6 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("map-server", &["protocol", "map", "instance"]),
     ("terminal", &["protocol", "client", "wire"]),
     ("operator", &["protocol", "nats"]),
+    ("bots", &["protocol", "client", "wire", "nats"]),
 ];
 
 /// Libraries that stay inside one room.
