@@ -42,6 +42,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("terminal", &["protocol", "client", "wire"]),
     ("operator", &["protocol", "nats"]),
     ("bots", &["protocol", "client", "wire", "nats"]),
+    ("raw-fanout", &["protocol"]),
 ];
 
 /// Libraries that stay inside one room.

@@ -2,9 +2,15 @@
 //!
 //! # Layout
 //! - [`walk`]: thousands of players who walk.
+//! - [`lobby`]: a bot's talk with Central. [`entrance`]: from a kept seat onto the map.
+//! - [`process`]: what a process takes of the machine. [`descriptors`]: room for many sockets.
 //!
 //! Data goes to stdout, talk to stderr. The exit status says whether all stated bounds were held.
 
+mod descriptors;
+mod entrance;
+mod lobby;
+mod process;
 mod walk;
 
 use std::process::ExitCode;
