@@ -42,6 +42,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("map-server", &["protocol", "world", "map"]),
     ("terminal", &["protocol", "client", "wire"]),
     ("operator", &["protocol", "nats"]),
+    ("bots", &["protocol", "client", "wire", "nats"]),
+    ("raw-fanout", &["protocol"]),
 ];
 
 /// Libraries that stay inside one room.

@@ -92,28 +92,29 @@ impl Writer {
             return self.flush().await;
         }
         let head = header(last)?;
-        let mut parts: [&[u8]; 3] = [&self.pending, &head, last];
-        let slices = parts.map(IoSlice::new);
-        let mut taken = match self.half.try_write_vectored(&slices) {
+        let slices = [&self.pending[..], &head, last].map(IoSlice::new);
+        let taken = match self.half.try_write_vectored(&slices) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             taken => taken.map_err(WireError::Io)?,
         };
-        if taken == parts.iter().map(|part| part.len()).sum::<usize>() {
-            self.pending.clear();
+        let waiting = self.pending.len();
+        self.pending.advance(taken.min(waiting));
+        let mut rest = head.chain(last);
+        rest.advance(taken.saturating_sub(waiting));
+        if !(self.pending.has_remaining() || rest.has_remaining()) {
             return Ok(());
         }
-        for part in &mut parts {
-            let (_, rest) = part.split_at(taken.min(part.len()));
-            taken -= part.len() - rest.len();
-            *part = rest;
-        }
-        let [waiting, head, last] = parts;
-        let left = waiting.len();
-        let (head, last) = (head.to_vec(), last.to_vec());
-        self.pending.advance(self.pending.len() - left);
-        self.pending.put_slice(&head);
-        self.pending.put_slice(&last);
+        self.pending.put(rest);
         self.flush().await
+    }
+
+    /// The socket's half, with all written.
+    ///
+    /// # Errors
+    /// As [`Writer::send`].
+    pub(crate) async fn into_half(mut self) -> Result<OwnedWriteHalf, WireError> {
+        self.flush().await?;
+        Ok(self.half)
     }
 
     /// Writes what is left and ends this direction, so that the peer reads the last words and
