@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::{
     address::Addresses,
+    inbox::Inbox,
     notices::{Link, Notices},
     table::{self, Event, Heard},
 };
@@ -97,6 +98,7 @@ pub struct Backbone {
     pub(crate) realm: Realm,
     pub(crate) options: Arc<Options>,
     pub(crate) link: Link,
+    pub(crate) inbox: Inbox,
     at: Arc<str>,
 }
 
@@ -139,11 +141,15 @@ impl Backbone {
             let made = client_options(&options, &addresses, notices).await?;
             let attempt = made.connect(addresses.servers.clone());
             let what = match timeout(STEP.saturating_mul(turns), attempt).await {
-                Ok(Ok(client)) => {
-                    info!(at, "connected to NATS");
-                    let (realm, at) = (options.realm.clone(), at.into());
-                    return Ok(Self { client, realm, options: Arc::new(options), link, at });
-                }
+                Ok(Ok(client)) => match Inbox::open(&client, link.denied.clone()).await {
+                    Ok(inbox) => {
+                        info!(at, "connected to NATS");
+                        let (realm, at) = (options.realm.clone(), at.into());
+                        let options = Arc::new(options);
+                        return Ok(Self { client, realm, options, link, inbox, at });
+                    }
+                    Err(error) => error.to_string(),
+                },
                 Ok(Err(error)) => match error.kind() {
                     ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
                         return Err(BackboneError::Unauthorized { at });

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::{Message, RequestErrorKind, service};
+use async_nats::{Message, PublishErrorKind, StatusCode, Subject, service};
 use bytes::Bytes;
 use protocol::{Code, Failure, RequestId, backbone::Command};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     Backbone, BackboneError,
-    notices::denies,
+    inbox::Unanswered,
     table::{self, Request},
     unix_ms,
 };
@@ -80,28 +80,14 @@ impl Backbone {
         if !self.is_up() {
             return Err(self.unavailable("not connected").into());
         }
-        // An inbox for each request: the library's shared one never forgets an unanswered request.
-        // Its time-out starts once the request is queued, so ours goes around it.
-        let inbox = self.client.new_inbox();
-        let request = async_nats::Request::new().payload(payload).inbox(inbox).timeout(None);
-        let sent = self.client.send_request(subject.to_owned(), request);
-        let sent = tokio::time::timeout(patience, sent);
-        let sent = tokio::select! {
-            sent = sent => sent,
-            what = self.denial(subject) => return Err(BackboneError::Forbidden(what).into()),
-        };
-        match sent {
-            Ok(Ok(message)) => Ok(message),
-            Ok(Err(error)) => Err(match error.kind() {
-                RequestErrorKind::NoResponders => Failure::new(
-                    Code::Unavailable,
-                    format!("nobody serves {subject} now; try again shortly"),
-                ),
-                RequestErrorKind::MaxPayloadExceeded => {
-                    BackboneError::TooLarge(error.to_string()).into()
-                }
-                _ => self.unavailable(error.to_string()).into(),
-            }),
+        let subject = Subject::from(subject);
+        // The library's time-out starts once the request is queued, so ours goes around it all.
+        match timeout(patience, self.exchange(&subject, payload)).await {
+            Ok(Ok(answer)) if answer.status == Some(StatusCode::NO_RESPONDERS) => {
+                let message = format!("nobody serves {subject} now; try again shortly");
+                Err(Failure::new(Code::Unavailable, message))
+            }
+            Ok(answered) => answered,
             Err(_) => {
                 let message =
                     format!("no answer on {subject} within {} ms; try again", patience.as_millis());
@@ -110,18 +96,23 @@ impl Backbone {
         }
     }
 
-    /// What the server says when it denies this subject from now on. A denied request is not
-    /// answered, and one of several at once may go unheard: it ends at its deadline then.
-    async fn denial(&self, subject: &str) -> String {
-        let mut denied = self.link.denied.clone();
-        denied.mark_unchanged();
-        while denied.changed().await.is_ok() {
-            match denied.borrow_and_update().as_ref() {
-                Some(what) if denies(what, subject) => return what.clone(),
-                _ => {}
-            }
+    async fn exchange(&self, subject: &Subject, payload: Bytes) -> Result<Message, Failure> {
+        let expected = self.inbox.expect(subject).map_err(|why| self.unanswered(why))?;
+        let reply_to = expected.reply_to.clone();
+        let sent = self.client.publish_with_reply(subject.clone(), reply_to, payload).await;
+        sent.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => BackboneError::TooLarge(error.to_string()),
+            _ => self.unavailable(error.to_string()),
+        })?;
+        expected.answer().await.map_err(|why| self.unanswered(why))
+    }
+
+    fn unanswered(&self, why: Unanswered) -> Failure {
+        match why {
+            Unanswered::Denied(what) => BackboneError::Forbidden(what).into(),
+            Unanswered::Closed => self.unavailable("the connection was closed").into(),
+            Unanswered::Full => Failure::new(Code::Busy, "too many calls wait; try again shortly"),
         }
-        std::future::pending().await
     }
 }
 

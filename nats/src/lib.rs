@@ -4,7 +4,7 @@
 //! - [`table`]: every message's subject, reply and version; no other file writes a subject.
 //! - [`backbone`]: the connection: [`Backbone::connect`], its state, publish and subscribe, drain.
 //! - `address`: where NATS is and as whom. `notices`: what the connection says about itself.
-//! - [`call`]: typed requests with a deadline.
+//! - [`call`]: typed requests with a deadline. `inbox`: where their answers come in.
 //! - [`service`]: typed endpoints of a NATS micro service; readiness is a ping to oneself answered.
 //! - `endpoint`: one endpoint at work. `answers`: the first answer to a repeated request.
 //! - [`asyncapi`]: the table as a document, committed under `docs/protocol`.
@@ -20,6 +20,7 @@ pub mod table;
 mod address;
 mod answers;
 mod endpoint;
+mod inbox;
 mod notices;
 
 pub use backbone::{Backbone, BackboneError, Options, Subscription};

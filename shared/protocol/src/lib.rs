@@ -9,7 +9,7 @@
 //! - [`lobby`]: client and Central. [`play`]: client and Map Server; [`snapshot`]: where everything
 //!   in sight stands, in few bytes.
 //! - [`backbone`]: servers among themselves, over NATS.
-//! - [`world`]: places and characters, shared by all of them.
+//! - [`world`]: places and characters, shared by all of them. `text`: reading what is text.
 
 pub mod backbone;
 pub mod failure;
@@ -21,6 +21,8 @@ pub mod play;
 pub mod secret;
 pub mod snapshot;
 pub mod world;
+
+mod text;
 
 pub use failure::{Code, Failure};
 pub use ids::{

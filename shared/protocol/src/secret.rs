@@ -3,7 +3,9 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::text;
 
 /// Size of a secret, in bytes.
 pub const SECRET_BYTES: usize = 32;
@@ -18,14 +20,14 @@ macro_rules! secret {
         $(#[$doc])*
         ///
         /// 64 lower-case hexadecimal digits on the wire; masked by `Debug`.
-        #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, Hash, Serialize)]
+        #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {
             /// Wraps 32 bytes, which must come from a cryptographic generator.
             pub fn from_bytes(bytes: [u8; SECRET_BYTES]) -> Self {
-                Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+                Self(hexadecimal(bytes))
             }
 
             /// The text itself: to be sent or hashed, never logged.
@@ -47,17 +49,9 @@ macro_rules! secret {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = InvalidSecret;
-
-            fn try_from(text: String) -> Result<Self, InvalidSecret> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(secret: $name) -> String {
-                secret.0
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                text::parse(deserializer)
             }
         }
 
@@ -88,6 +82,11 @@ secret! {
     ConnectionKey;
 }
 
+fn hexadecimal(bytes: [u8; SECRET_BYTES]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,8 +101,9 @@ mod tests {
 
     #[test]
     fn a_secret_survives_the_wire() {
-        let token = AccessToken::from_bytes([7; SECRET_BYTES]);
+        let token = AccessToken::from_bytes([0x7f; SECRET_BYTES]);
         let text = serde_json::to_string(&token).unwrap();
+        assert_eq!(text, format!("\"{}\"", "7f".repeat(SECRET_BYTES)));
         assert_eq!(serde_json::from_str::<AccessToken>(&text).unwrap(), token);
     }
 }
