@@ -34,7 +34,7 @@ fn a_game_that_panics_leaves_a_report_and_what_led_to_it() {
     assert_eq!(recordings.len(), 2, "the minute before, and the one that had begun");
 
     let plan = Arc::new(town());
-    let mut run = |path: &std::path::Path| {
+    let run = |path: &std::path::Path| {
         let mut from = &std::fs::read(path).unwrap()[..];
         let header = recording::read_header(&mut from).unwrap();
         recording::replay::<Bank>(plan.clone(), &header, &mut from).unwrap()
