@@ -41,6 +41,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("map-server", &["protocol", "map", "instance"]),
     ("terminal", &["protocol", "client", "wire"]),
     ("operator", &["protocol", "nats"]),
+    ("bots", &["protocol", "client", "wire", "nats"]),
+    ("raw-fanout", &["protocol"]),
 ];
 
 /// Libraries that stay inside one room.

@@ -28,6 +28,8 @@ use crate::{EntityId, Position, play::Move};
 pub const SHIFT_MAX: u8 = 8;
 /// Steps in a cell's side.
 const STEPS: f32 = 256.0;
+/// A snapshot's message in MessagePack, up to the binary: a map of `type` and `view`.
+const MESSAGE: &[u8] = b"\x82\xa4type\xa8snapshot\xa4view";
 /// The cells that a snapshot is written with where nobody says otherwise: 8 tiles a side.
 const SHIFT: u8 = 3;
 
@@ -88,6 +90,32 @@ impl Snapshot {
     }
 }
 
+/// What a snapshot begins with, read without its moves: enough to count ticks and echoes by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// See [`Snapshot::tick`].
+    pub tick: u32,
+    /// See [`Snapshot::ack`].
+    pub ack: u32,
+}
+
+impl Head {
+    /// Reads the head of a [`crate::play::PlayMessage::Snapshot`] in MessagePack; `None` for any
+    /// other message. The moves behind it are not looked at.
+    pub fn read(message: &[u8]) -> Option<Self> {
+        let binary = message.strip_prefix(MESSAGE)?;
+        // The length is that of the rest, in one, two or four bytes.
+        let length_bytes = match binary.first()? {
+            0xc4 => 1,
+            0xc5 => 2,
+            0xc6 => 4,
+            _ => return None,
+        };
+        let mut scan = Scan { bytes: binary.get(1 + length_bytes..)?, at: 0 };
+        Some(Self { tick: scan.varint().ok()?, ack: scan.varint().ok()? })
+    }
+}
+
 /// Tiles in the side of a cell.
 pub fn side_of(shift: u8) -> f32 {
     f32::from(1_u16 << shift.min(SHIFT_MAX))
@@ -118,7 +146,8 @@ pub fn put_entry(out: &mut Vec<u8>, entity: EntityId, at: Position, x: u32, y: u
 /// A whole [`crate::play::PlayMessage::Snapshot`] in MessagePack, around a snapshot that is still
 /// to be written: push the snapshot, then call [`finish`] with what this returns.
 pub fn begin(out: &mut Vec<u8>) -> usize {
-    out.extend_from_slice(b"\x82\xa4type\xa8snapshot\xa4view\xc5\0\0");
+    out.extend_from_slice(MESSAGE);
+    out.extend_from_slice(b"\xc5\0\0");
     out.len()
 }
 
@@ -277,6 +306,23 @@ mod tests {
         let view = Snapshot { tick: 5, ack: 6, moves };
         let heard: PlayMessage = Encoding::Msgpack.decode(&out).unwrap();
         assert_eq!(heard, PlayMessage::Snapshot { view });
+    }
+
+    #[test]
+    fn the_head_is_read_whatever_the_length_and_of_snapshots_alone() {
+        // Lengths of one, two and four bytes.
+        for moves in [0, 3, 100, 10_000] {
+            let view = Snapshot { moves: vec![at(300, 1.0, 2.0); moves], ..snapshot() };
+            let bytes = Encoding::Msgpack.encode(&PlayMessage::Snapshot { view }).unwrap();
+            let head = Head { tick: 70_000, ack: 129 };
+            assert_eq!(Head::read(&bytes), Some(head), "{moves} moves");
+            let cut = (0..36).find(|end| Head::read(&bytes[..*end]).is_some());
+            assert!(cut.is_some_and(|end| end > 25), "no head before its end: {cut:?}");
+        }
+        let others = [PlayMessage::Pong { nonce: 1 }, PlayMessage::Vanished { entities: vec![] }];
+        for other in others {
+            assert_eq!(Head::read(&Encoding::Msgpack.encode(&other).unwrap()), None, "{other:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Both directions of a connection that has passed the handshake.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use protocol::frame::{Encoding, Hello};
@@ -86,6 +86,17 @@ impl Connection {
         self.reader.drain().await;
     }
 
+    /// The bare socket and what was read ahead of the last frame received, for a program with a
+    /// loop of its own, such as one that plays for thousands.
+    ///
+    /// # Errors
+    /// When a message that was cancelled cannot be written to its end.
+    pub async fn into_socket(self) -> Result<(TcpStream, Bytes), WireError> {
+        let (half, ahead) = self.reader.into_parts();
+        let stream = half.reunite(self.writer.into_half().await?);
+        Ok((stream.map_err(io::Error::other)?, ahead.freeze()))
+    }
+
     /// The two directions, for two tasks. To close: [`Writer::close`], then [`Reader::drain`].
     pub fn split(self) -> (Reader, Writer) {
         (self.reader, self.writer)
@@ -122,6 +133,22 @@ mod tests {
             assert_eq!(client.receive().await.unwrap(), word);
         }
         assert!(matches!(client.receive().await, Err(WireError::Closed)));
+    }
+
+    #[tokio::test]
+    async fn the_bare_socket_comes_with_what_was_read_ahead() {
+        let (mut client, mut server) = raw().await;
+        client.write_all(b"\0\0\0\x02hi\0\0\0\x03yo").await.unwrap();
+        assert_eq!(server.receive().await.unwrap(), "hi");
+        let (mut socket, ahead) = server.into_socket().await.unwrap();
+        client.write_all(b"u").await.unwrap();
+        let mut rest = ahead.to_vec();
+        while rest.len() < 7 {
+            let mut byte = [0];
+            timeout(Duration::from_secs(10), socket.read_exact(&mut byte)).await.unwrap().unwrap();
+            rest.push(byte[0]);
+        }
+        assert_eq!(rest, b"\0\0\0\x03you");
     }
 
     #[tokio::test]

@@ -52,6 +52,12 @@ impl Reader {
         self.frames.next().await.unwrap_or(Err(WireError::Closed))
     }
 
+    /// The socket's half, and what was read ahead of the frames that were received.
+    pub(crate) fn into_parts(self) -> (OwnedReadHalf, BytesMut) {
+        let parts = self.frames.into_parts();
+        (parts.io, parts.read_buf)
+    }
+
     /// Throws away what the peer still sends until it ends its side, for a second and 256 KiB at
     /// most. Call it after [`Writer::close`](crate::Writer::close) and before dropping: a socket
     /// closed with unread input sends a reset, which can destroy the last words on their way.

@@ -68,6 +68,15 @@ impl Writer {
         self.flush().await
     }
 
+    /// The socket's half, with all written.
+    ///
+    /// # Errors
+    /// As [`Writer::send`].
+    pub(crate) async fn into_half(mut self) -> Result<OwnedWriteHalf, WireError> {
+        self.flush().await?;
+        Ok(self.half)
+    }
+
     /// Writes what is left and ends this direction, so that the peer reads the last words and
     /// then a clean end. Dropping ends it too, but waits for nothing.
     pub async fn close(mut self) {

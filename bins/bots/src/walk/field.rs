@@ -1,0 +1,86 @@
+//! Where bots play: one thread that reads and writes for all of them.
+//!
+//! A task and a timer for each bot would cost more than what it does; see [`super::ground`].
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize},
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+    time::Instant,
+};
+
+use anyhow::{Context, anyhow};
+use mio::Waker;
+use tokio::sync::mpsc;
+
+use super::{bot::Departure, course::Plan, ground::Ground, tally::Tally};
+use crate::entrance::Entered;
+
+/// What the field is told.
+pub(super) enum Order {
+    Join(usize, Box<Entered>),
+    Open(Instant),
+    Close(Instant),
+}
+
+/// A bot that is not on the field any more.
+pub(super) struct Return {
+    pub(super) number: usize,
+    pub(super) why: Departure,
+}
+
+/// What can be seen from outside while bots play.
+#[derive(Debug, Default)]
+pub(super) struct Scene {
+    pub(super) playing: AtomicUsize,
+    pub(super) inputs: AtomicU64,
+    pub(super) snapshots: AtomicU64,
+}
+
+/// The field from outside.
+pub(super) struct Field {
+    orders: SyncSender<Order>,
+    waker: Waker,
+    pub(super) returns: mpsc::Receiver<Return>,
+    pub(super) scene: Arc<Scene>,
+    thread: thread::JoinHandle<io::Result<Tally>>,
+}
+
+impl Field {
+    /// Opens a field for so many bots.
+    pub(super) fn open(plan: Plan, bots: usize) -> anyhow::Result<Self> {
+        // A bot is in one place at a time, so neither queue is ever full.
+        let (orders, incoming) = sync_channel(bots + 2);
+        let (outgoing, returns) = mpsc::channel(bots + 1);
+        let scene = Arc::new(Scene::default());
+        let (ground, waker) = Ground::new(plan, bots, incoming, outgoing, Arc::clone(&scene))?;
+        let thread = thread::Builder::new().name("field".to_owned()).spawn(|| ground.run())?;
+        Ok(Self { orders, waker, returns, scene, thread })
+    }
+
+    /// A bot comes to play.
+    pub(super) fn join(&self, number: usize, entered: Entered) -> anyhow::Result<()> {
+        self.order(Order::Join(number, Box::new(entered)))
+    }
+
+    /// From now on it counts.
+    pub(super) fn start(&self) -> anyhow::Result<()> {
+        self.order(Order::Open(Instant::now()))
+    }
+
+    /// Nothing that happens from now on counts; all leave.
+    pub(super) async fn end(self) -> anyhow::Result<Tally> {
+        self.order(Order::Close(Instant::now()))?;
+        let ended = tokio::task::spawn_blocking(|| self.thread.join()).await?;
+        Ok(ended.map_err(|_| anyhow!("the bots' thread panicked"))??)
+    }
+
+    fn order(&self, order: Order) -> anyhow::Result<()> {
+        self.orders.try_send(order).ok().context("the bots' thread has ended")?;
+        Ok(self.waker.wake()?)
+    }
+}
