@@ -157,3 +157,6 @@ async fn write_together(
     }
     rest
 }
+
+#[cfg(test)]
+mod tests;
