@@ -60,6 +60,8 @@ const WORK: [Work; 5] = [
             "cluster.map.*",
             "cluster.peers",
             "cluster.route",
+            "cluster.spawn",
+            "cluster.stop",
             "characters.*",
             "map.*.reserve",
             "map.*.cancel",
@@ -250,9 +252,9 @@ async fn a_denied_call_is_told_at_once_and_names_the_subject() {
             assert!(failure.message.contains("\"mmo.v1.main.cluster.peers\""), "{failure}");
             assert!(failure.message.contains("nats/conf"), "{failure}");
         }
-        let map = nats.join("map", "town-1").await;
+        let spawner = nats.join("spawner", "spawn-1").await;
         let spawn = SpawnMap { map: "town".parse().unwrap(), channel: None };
-        let failure = map.call_again(&(), spawn, SOON * 6, 3).await.unwrap_err();
+        let failure = spawner.call_again(&(), spawn, SOON * 6, 3).await.unwrap_err();
         assert!(failure.message.contains("\"mmo.v1.main.cluster.spawn\""), "{failure}");
         assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 0);
     })
