@@ -8,8 +8,7 @@ use protocol::{Position, backbone::maps::ListPeers};
 #[tokio::test]
 async fn a_player_enters_a_dungeon_of_its_own_comes_back_and_the_dungeon_ends() {
     let mut rig = Rig::with_central().await;
-    let spawner =
-        rig.spawner_program("spawn-1", "town,forest").env("MMO_INSTANCE_IDLE_S", "1");
+    let spawner = rig.spawner_program("spawn-1", "town,forest").env("MMO_INSTANCE_IDLE_S", "1");
     rig.start_spawner_as("spawn-1", spawner);
     rig.maps_up(2).await;
     let ada = rig.player_on_map("Ada").await;

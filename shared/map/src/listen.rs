@@ -29,7 +29,9 @@ pub struct NoPort {
 pub(crate) fn bind(address: IpAddr, ports: &Ports) -> Result<(TcpListener, u16), NoPort> {
     let mut last = io::Error::other("no port to try");
     for port in ports.iter() {
-        match listen((address, port).into()).and_then(|listener| Ok((listener.local_addr()?.port(), listener))) {
+        match listen((address, port).into())
+            .and_then(|listener| Ok((listener.local_addr()?.port(), listener)))
+        {
             Ok((port, listener)) => return Ok((listener, port)),
             Err(error) => last = error,
         }

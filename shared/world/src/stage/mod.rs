@@ -225,7 +225,6 @@ impl<W: World> Stage<W> {
         }
     }
 
-
     fn act(&mut self, player: EntityId, action: &Value, seq: u32) {
         self.viewers.acknowledge(player, seq);
         if self.space.entity(player).is_none_or(|entity| entity.frozen) {

@@ -29,7 +29,12 @@ fn a_game_that_panics_leaves_a_report_and_what_led_to_it() {
     let (reports, mut recordings): (Vec<_>, Vec<_>) =
         files.partition(|path| path.extension().is_some_and(|ending| ending == "txt"));
     let report = std::fs::read_to_string(&reports[0]).unwrap();
-    assert!(report.contains("tick 1220: ") && report.contains("unlucky") && report.contains("map replay"), "{report}");
+    assert!(
+        report.contains("tick 1220: ")
+            && report.contains("unlucky")
+            && report.contains("map replay"),
+        "{report}"
+    );
     recordings.sort();
     assert_eq!(recordings.len(), 2, "the minute before, and the one that had begun");
 
