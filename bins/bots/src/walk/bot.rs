@@ -162,16 +162,16 @@ impl Bot {
         }
     }
 
-    /// Sends the input that is due. Where the socket has no room it stays due.
+    /// Sends the newest input that is due. Where the socket has no room it stays due.
     pub(super) fn walk(&mut self, counts: &mut Counts<'_>) -> io::Result<()> {
         self.flush()?;
         if !self.unsent.is_empty() {
             return Ok(());
         }
-        let (seq, due) = self.schedule.next();
+        let (due, seq) = (self.schedule.next().1, self.schedule.newest(counts.now));
         let to = self.course.step();
         if self.say(&input::walk(to, seq))? {
-            self.schedule.advance();
+            self.schedule.advance(seq);
             if counts.window.holds(due) {
                 counts.tally.inputs += 1;
                 counts.tally.late.record(counts.now.saturating_duration_since(due));

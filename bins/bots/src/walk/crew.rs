@@ -23,6 +23,8 @@ use crate::{entrance::Entered, process::Process};
 
 /// Bots on their way in at once; Central hashes a password or two at a time and queues 64.
 const AT_ONCE: usize = 64;
+/// As [`AT_ONCE`], where nobody logs in.
+const AT_ONCE_RAW: usize = 512;
 /// How long nobody new may arrive before the rest is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The server's memory is compared with what it was with so many.
@@ -136,7 +138,8 @@ impl Crew {
 
     fn set_out(&mut self) {
         let share = self.began.elapsed().as_secs_f64() * f64::from(self.ramp);
-        while self.coming.len() < AT_ONCE {
+        let at_once = if self.door.raw { AT_ONCE_RAW } else { AT_ONCE };
+        while self.coming.len() < at_once {
             let (number, origin) = if let Some(waiting) = self.waiting.pop_front() {
                 waiting
             } else if self.sent < self.there.len() && self.sent as f64 <= share {

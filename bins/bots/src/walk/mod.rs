@@ -85,7 +85,7 @@ pub(crate) struct Walk {
     #[arg(long, value_name = "MAP")]
     map: Option<MapName>,
 
-    /// How many set out a second; 64 are on their way in at once
+    /// How many set out a second; through Central, 64 are on their way in at once
     #[arg(long, value_name = "PER_SECOND", default_value = "1000", value_parser = value_parser!(u32).range(1..))]
     ramp: u32,
 
