@@ -1,6 +1,12 @@
 //! Typed endpoints of a NATS micro service, so that `nats micro ls | info | stats` show them.
 
-use std::{collections::HashMap, future::Future, pin::Pin, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_nats::service::{self as micro, ServiceExt};
 use bytes::Bytes;
@@ -19,6 +25,9 @@ use crate::{
 /// A denial comes before the answer that proves readiness, but through a task of the library:
 /// this is the time it has to be told.
 const TOLD: Duration = Duration::from_millis(20);
+
+/// How long an answered pulse proves that NATS carries: a crowd of logins needs no pulse each.
+const FRESH: Duration = Duration::from_millis(20);
 
 type Loop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -120,7 +129,11 @@ impl Service {
 
     /// A way to find out at any time whether NATS carries this server's words.
     pub fn pulse(&self) -> Pulse {
-        Pulse { backbone: self.backbone.clone(), own_ping: self.own_ping.clone() }
+        Pulse {
+            backbone: self.backbone.clone(),
+            own_ping: self.own_ping.clone(),
+            heard: Arc::default(),
+        }
     }
 
     /// A token that stops [`Service::run`].
@@ -153,15 +166,26 @@ impl Service {
 pub struct Pulse {
     backbone: Backbone,
     own_ping: String,
+    /// When it was last asked what was answered.
+    heard: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Pulse {
-    /// Asks itself and waits for its own answer for `patience`. The service must not have ended.
+    /// Asks itself and waits for its own answer for `patience`, or trusts an answer to what was
+    /// asked in the last [`FRESH`]. The service must not have ended.
     ///
     /// # Errors
     /// `unavailable` or `deadline_passed` when none came.
     pub async fn beat(&self, patience: Duration) -> Result<(), Failure> {
-        self.backbone.ask(&self.own_ping, Bytes::new(), patience).await.map(drop)
+        // A poisoned lock holds whole data still: nothing can panic while it is held.
+        let heard = || self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = Instant::now();
+        if heard().is_some_and(|heard| asked.duration_since(heard) < FRESH) {
+            return Ok(());
+        }
+        self.backbone.ask(&self.own_ping, Bytes::new(), patience).await?;
+        *heard() = Some(asked);
+        Ok(())
     }
 }
 

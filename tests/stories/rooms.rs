@@ -28,6 +28,7 @@ struct Dependency {
 /// Which rooms each room may import, `waystone-` left out.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("protocol", &[]),
+    ("bench", &[]),
     ("wire", &["protocol"]),
     ("cluster", &["protocol"]),
     ("instance", &["protocol"]),

@@ -10,6 +10,7 @@ use protocol::{
     play::{Arrival, PlayMessage, Portal},
 };
 use tokio::time::timeout;
+use wire::Connection;
 
 use crate::lobby::{CONNECT, Login, PROGRAM};
 
@@ -38,15 +39,29 @@ pub(crate) struct Place {
     pub(crate) portals: Vec<Portal>,
 }
 
-/// Takes the seat.
+/// Takes the seat; from then on the socket is the caller's.
 ///
 /// # Errors
-/// The Map Server's refusal is a [`protocol::Failure`] to be downcast to.
+/// As [`arrive`].
 pub(crate) async fn enter(
     seat: &ConnectionInfo,
     login: Login,
     character: CharacterId,
 ) -> anyhow::Result<Entered> {
+    let (connection, place, others) = arrive(seat, login, character).await?;
+    let (socket, ahead) = connection.into_socket().await?;
+    Ok(Entered { socket: socket.into_std()?, ahead, place, others })
+}
+
+/// Takes the seat: a connection with the Map Server, where one came in, and whom one sees.
+///
+/// # Errors
+/// The Map Server's refusal is a [`protocol::Failure`] to be downcast to.
+pub(crate) async fn arrive(
+    seat: &ConnectionInfo,
+    login: Login,
+    character: CharacterId,
+) -> anyhow::Result<(Connection, Place, Vec<EntityId>)> {
     let ConnectionInfo { address, port, .. } = seat;
     let connected = wire::connect(address, *port, Encoding::Msgpack, PROGRAM, CONNECT).await;
     let (mut connection, Role::Map) = connected? else {
@@ -59,14 +74,12 @@ pub(crate) async fn enter(
     let first = timeout(ENTER, connection.receive())
         .await
         .with_context(|| format!("the Map Server did not answer within {ENTER:?}"))??;
-    let (place, others) = match Encoding::Msgpack.decode(&first)? {
+    match Encoding::Msgpack.decode(&first)? {
         PlayMessage::Entered { map, you, position, size, portals, others, .. } => {
             let others = others.into_iter().map(|other| other.entity).collect();
-            (Place { map, you, position, size, portals }, others)
+            Ok((connection, Place { map, you, position, size, portals }, others))
         }
-        PlayMessage::Goodbye { failure: Some(failure) } => return Err(failure.into()),
+        PlayMessage::Goodbye { failure: Some(failure) } => Err(failure.into()),
         other => bail!("the Map Server's first word was not `entered` but {other:?}"),
-    };
-    let (socket, ahead) = connection.into_socket().await?;
-    Ok(Entered { socket: socket.into_std()?, ahead, place, others })
+    }
 }

@@ -2,16 +2,24 @@
 //!
 //! # Layout
 //! - [`walk`]: thousands of players who walk.
+//! - [`journey`]: the way of a player, again and again.
+//! - [`warp`]: from map to map. [`spawn`]: from a command to a Map Server.
+//! - [`company`]: accounts and characters for it. [`times`]: how long something took.
 //! - [`lobby`]: a bot's talk with Central. [`entrance`]: from a kept seat onto the map.
 //! - [`process`]: what a process takes of the machine. [`descriptors`]: room for many sockets.
 //!
 //! Data goes to stdout, talk to stderr. The exit status says whether all stated bounds were held.
 
+mod company;
 mod descriptors;
 mod entrance;
+mod journey;
 mod lobby;
 mod process;
+mod spawn;
+mod times;
 mod walk;
+mod warp;
 
 use std::process::ExitCode;
 
@@ -28,6 +36,12 @@ struct Cli {
 enum Command {
     /// Have many players walk, and measure how soon each hears of its own steps
     Walk(walk::Walk),
+    /// Go the way of a player again and again: log in, select, enter the map, leave
+    Journey(journey::Journey),
+    /// Warp between two maps, there and back
+    Warp(warp::Warp),
+    /// Have Map Servers started and stopped
+    Spawn(spawn::Spawn),
 }
 
 // One thread, so that one core carries all bots and the server has the others.
@@ -35,6 +49,9 @@ enum Command {
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Walk(walk) => walk.run().await,
+        Command::Journey(journey) => journey.run().await,
+        Command::Warp(warp) => warp.run().await,
+        Command::Spawn(spawn) => spawn.run().await,
     };
     match done {
         Ok(code) => code,

@@ -14,6 +14,10 @@ use crate::{fleet::Fleet, registry::Registry};
 
 /// The emptiest Map Server of the map that has room, or of the channel that was asked for.
 ///
+/// Who was sent its way since its last beat counts for which one is the emptiest, but fills none:
+/// many come and leave again between two beats, and a Map Server itself refuses whom it has no
+/// seat for.
+///
 /// # Errors
 /// [`Code::NoServer`] or [`Code::MapFull`], each with what to do.
 pub fn route(
@@ -26,11 +30,11 @@ pub fn route(
     let fits = |server: &&MapServer| {
         server.map == *map && route.channel.is_none_or(|channel| channel == server.channel)
     };
-    let up: Vec<&MapServer> = registry.healthy(now).filter(fits).collect();
-    if up.is_empty() {
+    let mut up = registry.healthy(now).filter(fits).peekable();
+    if up.peek().is_none() {
         return Err(nobody(registry, fleet, route));
     }
-    let with_room = up.into_iter().filter(|server| registry.crowd(server) < server.capacity);
+    let with_room = up.filter(|server| server.population < server.capacity);
     let emptiest = with_room.min_by_key(|server| (registry.crowd(server), server.channel));
     emptiest.cloned().ok_or_else(|| {
         Failure::new(Code::MapFull, format!("every channel of {map} is full; try again shortly"))

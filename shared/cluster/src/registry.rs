@@ -1,7 +1,7 @@
 //! Map Servers: registration, beats, silence, view numbers.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -93,7 +93,9 @@ impl Registry {
 
     /// The lowest channel of a map that is no server's and not otherwise spoken for.
     pub fn free_channel(&self, map: &MapName, is_spoken_for: impl Fn(Channel) -> bool) -> Channel {
-        let is_free = |channel: &Channel| !self.is_taken(map, *channel) && !is_spoken_for(*channel);
+        let of_map = self.maps().filter(|server| server.map == *map);
+        let taken: BTreeSet<Channel> = of_map.map(|server| server.channel).collect();
+        let is_free = |channel: &Channel| !taken.contains(channel) && !is_spoken_for(*channel);
         // Not so many servers of one map can live as there are numbers.
         (1..=u16::MAX).map(Channel).find(is_free).unwrap_or(Channel(u16::MAX))
     }

@@ -188,6 +188,18 @@ fn a_full_map_and_an_unknown_channel_are_told_apart() {
 }
 
 #[test]
+fn who_was_sent_since_the_last_beat_fills_no_map_since_it_may_have_left_again() {
+    let mut bench = Bench::new();
+    let server = map_server("a", 1); // with room for two
+    bench.must(Asked::RegisterMap(server.clone()));
+    bench.beat(&server, 1);
+    for _ in 0..5 {
+        let route = Route { map: "town".parse().unwrap(), channel: None };
+        bench.must(Asked::Route(route));
+    }
+}
+
+#[test]
 fn a_spawn_goes_to_the_least_loaded_spawner_and_two_at_once_get_two_channels() {
     let mut bench = Bench::new();
     bench.must(Asked::RegisterSpawner(Spawner { used: 3, ..spawner("busy", 4) }));

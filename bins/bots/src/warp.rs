@@ -1,0 +1,178 @@
+//! From map to map: how long a warp takes, from the step into a portal to standing behind it.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::{Args, value_parser};
+use protocol::{
+    EntityId, Position,
+    frame::Encoding,
+    play::{PlayInput, PlayMessage, Portal},
+};
+use serde::Serialize;
+use tokio::time::{Instant, timeout};
+use wire::Connection;
+
+use crate::{
+    company::{self, Member},
+    data,
+    entrance::{Place, arrive},
+    lobby::Lobby,
+    talk,
+    times::{Spread, Times},
+};
+
+/// How far outside of a portal's circle one waits, in tiles: less than a step.
+const BEFORE: f32 = 0.05;
+/// How near to a place one is there.
+const NEAR: f32 = 0.03;
+/// For a walk to the portal, and for a warp.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `bots warp` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Warp {
+    /// Where Central listens
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7700")]
+    central: String,
+
+    /// How many warps, one after the other
+    #[arg(long, value_name = "COUNT", default_value = "100", value_parser = value_parser!(u32).range(1..=1_000_000))]
+    count: u32,
+
+    /// What the name of its account begins with
+    #[arg(long, value_name = "PREFIX", default_value = "warp")]
+    accounts: String,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// Fail if the 99th percentile is longer
+    #[arg(long, value_name = "MS")]
+    max_p99_ms: Option<f64>,
+}
+
+/// What was measured. The fields' names are those of the JSON.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// From the step into the circle to the first word of the other map.
+    warp: Spread,
+    /// Of it, until the first map said where to go: the tick, the route, the seat and the transfer.
+    told: Spread,
+}
+
+impl Warp {
+    /// Warps there and back, and judges.
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let members = company::gather(&self.central, &self.accounts, 1).await?;
+        let member = members.into_iter().next().context("nobody came")?;
+        let mut stay = Stay::begin(&self.central, &member).await?;
+        let (mut warp, mut told) = (Times::new()?, Times::new()?);
+        for _ in 0..self.count {
+            let portal = stay.stand_before_a_portal().await?;
+            let step = Instant::now();
+            let after = stay.step_into(&portal, &member).await?;
+            warp.record(step.elapsed());
+            told.record(after);
+        }
+        stay.connection.send(&PlayInput::Leave).await?;
+        let report = Report { warp: warp.spread(), told: told.spread() };
+        data(&if self.json { serde_json::to_string(&report)? } else { report.text() });
+        Ok(self.judge(&report))
+    }
+
+    fn judge(&self, report: &Report) -> ExitCode {
+        match self.max_p99_ms {
+            Some(bound) if report.warp.p99_ms > bound => {
+                let p99 = report.warp.p99_ms;
+                talk(&format!("bots: p99 is {p99:.1} ms, more than {bound} ms"));
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    }
+}
+
+impl Report {
+    fn text(&self) -> String {
+        format!("warp: {}\ntold where to go: {}", self.warp, self.told)
+    }
+}
+
+/// A stay on a map.
+struct Stay {
+    connection: Connection,
+    place: Place,
+}
+
+impl Stay {
+    async fn begin(central: &str, member: &Member) -> anyhow::Result<Self> {
+        let mut lobby = Lobby::connect(central).await?;
+        lobby.validate(member.login.clone()).await?;
+        let seat = lobby.select(member.character).await?;
+        let (connection, place, _) = arrive(&seat, member.login.clone(), member.character).await?;
+        Ok(Self { connection, place })
+    }
+
+    async fn stand_before_a_portal(&mut self) -> anyhow::Result<Portal> {
+        let from = self.place.position;
+        let portals = self.place.portals.iter();
+        let nearest = portals.min_by(|a, b| far(from, a.at).total_cmp(&far(from, b.at)));
+        let portal = nearest.with_context(|| format!("{} has no portal", self.place.map))?.clone();
+        let before = towards(portal.at, from, portal.radius + BEFORE);
+        self.connection.send(&PlayInput::Walk { to: before, seq: 0 }).await?;
+        timeout(PATIENCE, self.until_at(before)).await.context("the portal is not reached")??;
+        Ok(portal)
+    }
+
+    async fn until_at(&mut self, there: Position) -> anyhow::Result<()> {
+        let mut at = self.place.position;
+        while far(at, there) > NEAR {
+            if let PlayMessage::Snapshot { view } = self.hear().await? {
+                let own = |you: EntityId| view.moves.iter().find(|moved| moved.entity == you);
+                at = own(self.place.you).map_or(at, |moved| moved.position);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through, and returns how long it took to be told where to.
+    async fn step_into(&mut self, portal: &Portal, member: &Member) -> anyhow::Result<Duration> {
+        let step = Instant::now();
+        self.connection.send(&PlayInput::Walk { to: portal.at, seq: 0 }).await?;
+        let seat =
+            timeout(PATIENCE, self.until_told()).await.context("the warp takes too long")??;
+        let told = step.elapsed();
+        let (connection, place, _) = arrive(&seat, member.login.clone(), member.character).await?;
+        *self = Self { connection, place };
+        Ok(told)
+    }
+
+    async fn until_told(&mut self) -> anyhow::Result<protocol::ConnectionInfo> {
+        loop {
+            match self.hear().await? {
+                PlayMessage::WarpTo { connection } => return Ok(connection),
+                PlayMessage::WarpRefused { failure, .. } => return Err(failure.into()),
+                _ => {}
+            }
+        }
+    }
+
+    async fn hear(&mut self) -> anyhow::Result<PlayMessage> {
+        match Encoding::Msgpack.decode(&self.connection.receive().await?)? {
+            PlayMessage::Goodbye { failure } => bail!("sent away: {failure:?}"),
+            message => Ok(message),
+        }
+    }
+}
+
+fn far(a: Position, b: Position) -> f32 {
+    (a.x - b.x).hypot(a.y - b.y)
+}
+
+/// The place so far from `from`, on the way to `to`.
+fn towards(from: Position, to: Position, distance: f32) -> Position {
+    let share = distance / far(from, to).max(distance);
+    Position { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share }
+}
