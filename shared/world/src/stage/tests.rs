@@ -32,12 +32,17 @@ impl World for Dig {
     type Output = String;
     type Player = Digger;
 
-    fn open(config: Settings, ctx: &mut Context<'_, Self>) -> Self {
+    fn open(config: Settings, ctx: &mut Context<'_, Self>) -> Result<Self, PlaceError> {
         for _ in 0..config.rocks {
             let at = ctx.map().spawn;
             ctx.spawn("rock", "Rock", at);
         }
-        Self { log: Vec::new(), holes: 0 }
+        for quarry in ctx.map().places_of("quarry") {
+            for _ in 0..quarry.read::<Settings>()?.rocks {
+                ctx.spawn("rock", &quarry.name, quarry.middle());
+            }
+        }
+        Ok(Self { log: Vec::new(), holes: 0 })
     }
 
     fn tick(&mut self, ctx: &mut Context<'_, Self>) {
@@ -231,6 +236,29 @@ fn what_is_not_this_games_is_refused_and_said_so() {
     plan.properties.insert("rocks".to_owned(), json!("many"));
     let error = Stage::<Dig>::open(Arc::new(plan), 1).unwrap_err().to_string();
     assert!(error.contains("map `town`") && error.contains("many"), "{error}");
+}
+
+#[test]
+fn a_game_reads_places_and_what_it_cannot_read_is_told_with_the_place() {
+    let quarry = |rocks| crate::atlas::Place {
+        name: "Old pit".to_owned(),
+        kind: "quarry".to_owned(),
+        at: at(10.0, 10.0),
+        size: (4.0, 2.0),
+        properties: [("rocks".to_owned(), rocks), ("depth".to_owned(), json!(3))]
+            .into_iter()
+            .collect(),
+    };
+    let stage = |rocks| {
+        let mut plan = plan();
+        plan.places =
+            vec![quarry(rocks), crate::atlas::Place { kind: "den".into(), ..quarry(json!(9)) }];
+        Stage::<Dig>::open(Arc::new(plan), 1)
+    };
+    let stood: Vec<_> = stage(json!(2)).unwrap().entities().map(Entity::position).collect();
+    assert_eq!(stood, [at(12.0, 11.0); 2]);
+    let error = stage(json!("many")).unwrap_err().to_string();
+    assert!(error.starts_with("map `town`, place `Old pit` of class `quarry`: "), "{error}");
 }
 
 #[test]
