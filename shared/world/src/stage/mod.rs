@@ -266,7 +266,9 @@ impl<W: World> Stage<W> {
         let at_portals = motion::walk(&self.plan, &mut self.space);
         self.with(W::tick);
         for (player, portal) in at_portals {
-            if let Some(portal) = self.plan.clone().portals.get(portal) {
+            // The game may have sent it off this tick already, with somebody's party.
+            let is_leaving = self.entity(player).is_none_or(Entity::is_frozen);
+            if !is_leaving && let Some(portal) = self.plan.clone().portals.get(portal) {
                 self.with(|world, ctx| world.warp_out(player, portal, ctx));
             }
         }

@@ -91,6 +91,23 @@ impl World for Dig {
         self.log.push(format!("leave {player} {coins:?}"));
     }
 
+    /// An instance takes along whoever else stands near.
+    fn warp_out(
+        &mut self,
+        player: EntityId,
+        portal: &crate::atlas::PortalPlan,
+        ctx: &mut Context<'_, Self>,
+    ) {
+        self.log.push(format!("out {player}"));
+        if portal.instance {
+            let near = ctx.near(portal.at, 3.0).filter(|near| near.is_player());
+            let party: Vec<EntityId> = near.map(Entity::id).collect();
+            ctx.spawn_instance(&portal.to, &party);
+        } else {
+            ctx.warp(player, &portal.to, portal.arrive);
+        }
+    }
+
     fn committed(
         &mut self,
         _: CommitId,
@@ -192,6 +209,15 @@ fn who_arrives_within_a_portal_is_not_taken_along_and_an_instance_is_asked_for_a
         matches!(effect, Effect::Instance { template, party, .. }
             if template.as_str() == "dungeon" && party.len() == 1)
     });
+}
+
+#[test]
+fn who_was_taken_along_is_not_asked_for_again_in_the_same_tick() {
+    let mut town = town();
+    town.join_as("Ada", at(13.0, 15.0), &Digger::default());
+    town.join_as("Bob", at(10.0, 12.0), &Digger::default());
+    town.walk("Ada", 10.0, 15.0).walk("Bob", 10.0, 15.0).tick(30);
+    assert_eq!(town.stage().world().log, ["enter 1", "enter 2", "out 1"]);
 }
 
 #[test]
