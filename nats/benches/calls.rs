@@ -148,6 +148,7 @@ fn ask() -> ReserveSeat {
         account: AccountId::new(),
         character: CharacterId::new(),
         name: "Ada".to_owned(),
+        instance: false,
     }
 }
 

@@ -44,6 +44,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("operator", &["protocol", "nats"]),
     ("bots", &["protocol", "client", "wire", "nats"]),
     ("raw-fanout", &["protocol"]),
+    ("bench", &[]),
 ];
 
 /// Libraries that stay inside one room.

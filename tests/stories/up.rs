@@ -122,7 +122,7 @@ async fn once_plays_the_journey_and_again_at_once_with_the_accounts_it_made() {
 }
 
 #[tokio::test]
-async fn three_spawners_run_nine_maps_and_a_folder_takes_one_cluster_at_a_time() {
+async fn three_spawners_run_six_maps_and_a_folder_takes_one_cluster_at_a_time() {
     let place = Place::new();
     let mut up = place.start("up", &["--spawners", "3"]).await;
     let nats = said(&up, "nats ");
@@ -132,7 +132,7 @@ async fn three_spawners_run_nine_maps_and_a_folder_takes_one_cluster_at_a_time()
         .await;
     assert!(status.success(), "{log}");
     let peers: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(peers["maps"].as_array().map(Vec::len), Some(9), "{out}");
+    assert_eq!(peers["maps"].as_array().map(Vec::len), Some(6), "{out}");
     assert_eq!(peers["spawners"].as_array().map(Vec::len), Some(3), "{out}");
 
     let (status, _, talk) = place.up("second", &["--once"]).run(UP).await;
@@ -143,7 +143,7 @@ async fn three_spawners_run_nine_maps_and_a_folder_takes_one_cluster_at_a_time()
     up.signal(Signal::TERM);
     let start = Instant::now();
     assert!(up.ended(GONE).await.success(), "{}", up.log());
-    println!("15 processes ended after {:?}", start.elapsed());
+    println!("12 processes ended after {:?}", start.elapsed());
     place.everything_is_gone().await;
 }
 
@@ -175,9 +175,9 @@ async fn a_character_is_where_it_was_when_the_cluster_comes_back() {
 async fn killed_it_leaves_nothing_running() {
     let place = Place::new();
     let mut up = place.start("up", &[]).await;
-    // mmo, NATS, Redis, Central, a spawner and its three maps.
+    // mmo, NATS, Redis, Central, a spawner and its two maps.
     let all = Orphans(place.processes());
-    assert_eq!(all.0.len(), 8, "{:?}", all.0);
+    assert_eq!(all.0.len(), 7, "{:?}", all.0);
     up.kill();
     place.everything_is_gone().await;
 }

@@ -128,7 +128,7 @@ async fn open<W: World>(
     host: Unnamed<W>,
     instance: &Instance,
 ) -> Result<Opened<W>, StartError> {
-    let (listener, port) = listen::bind(settings.listen_address, &settings.ports).await?;
+    let (listener, port) = listen::bind(settings.listen_address, &settings.ports)?;
     // All are named before the first is up, or the server would be ready for a moment.
     let conditions = ["nats", "redis", "registered"].map(|name| instance.readiness.condition(name));
     let [nats_up, redis_up, registered] = conditions;
@@ -191,6 +191,7 @@ impl Server {
         let times = Times {
             save_every: Duration::from_secs(self.settings.save_every_s),
             seat_kept: Duration::from_secs(self.settings.seat_kept_s),
+            instance_idle: Duration::from_secs(self.settings.instance_idle_s),
         };
         Host::new(self.own.clone(), stage, recorder, times, Instant::now())
     }

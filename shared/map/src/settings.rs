@@ -112,6 +112,16 @@ pub struct Settings {
     )]
     pub seat_kept_s: u64,
 
+    /// Seconds that an instance is kept after the last of its party has gone
+    #[arg(
+        long,
+        env = "MMO_INSTANCE_IDLE_S",
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub instance_idle_s: u64,
+
     /// Seconds after which a client that says nothing is sent away
     #[arg(
         long,

@@ -34,24 +34,22 @@ impl Store {
         password_hash: &str,
     ) -> Result<AccountId, StoreError> {
         let id = AccountId::new();
-        self.within_deadline(async {
-            let mut transaction = self.write().await?;
-            let made = transaction
-                .query(
-                    "INSERT INTO accounts (id, name, password_hash, created_ms)
-                     VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING",
-                )
-                .bind(id.to_string())
-                .bind(name)
-                .bind(password_hash)
-                .bind(now_ms())
-                .execute()
-                .await?;
-            if made == 0 {
-                return Err(StoreError::NameTaken.into());
-            }
-            transaction.commit().await?;
-            Ok(id)
+        let (name, password_hash) = (name.to_owned(), password_hash.to_owned());
+        self.change(move |transaction| {
+            Box::pin(async move {
+                let made = transaction
+                    .query(
+                        "INSERT INTO accounts (id, name, password_hash, created_ms)
+                         VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO NOTHING",
+                    )
+                    .bind(id.to_string())
+                    .bind(name)
+                    .bind(password_hash)
+                    .bind(now_ms())
+                    .execute()
+                    .await?;
+                if made == 0 { Err(StoreError::NameTaken.into()) } else { Ok(id) }
+            })
         })
         .await
     }

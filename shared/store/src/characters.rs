@@ -46,39 +46,40 @@ impl Store {
         start_map: &MapName,
         limit: u32,
     ) -> Result<CharacterSummary, StoreError> {
-        let character = CharacterId::new();
-        self.within_deadline(async {
-            let mut transaction = self.write().await?;
-            hold_account(&mut transaction, account).await?;
-            let (count,): (i64,) = transaction
-                .query("SELECT COUNT(*) FROM characters WHERE account = $1")
-                .bind(account.to_string())
-                .fetch_optional()
-                .await?
-                .unwrap_or_default();
-            if count >= i64::from(limit) {
-                return Err(StoreError::LimitReached { limit }.into());
-            }
-            let made = transaction
-                .query(
-                    "INSERT INTO characters
-                     (id, account, name, name_key, map, data, owner_epoch, version, created_ms)
-                     VALUES ($1, $2, $3, $4, $5, 'null', 0, 0, $6)
-                     ON CONFLICT (name_key) DO NOTHING",
-                )
-                .bind(character.to_string())
-                .bind(account.to_string())
-                .bind(name)
-                .bind(name_key)
-                .bind(start_map.as_str())
-                .bind(now_ms())
-                .execute()
-                .await?;
-            if made == 0 {
-                return Err(StoreError::NameTaken.into());
-            }
-            transaction.commit().await?;
-            Ok(CharacterSummary { character, name: name.to_owned(), map: start_map.clone() })
+        let (character, map) = (CharacterId::new(), start_map.clone());
+        let (name, name_key) = (name.to_owned(), name_key.to_owned());
+        self.change(move |transaction| {
+            Box::pin(async move {
+                hold_account(transaction, account).await?;
+                let (count,): (i64,) = transaction
+                    .query("SELECT COUNT(*) FROM characters WHERE account = $1")
+                    .bind(account.to_string())
+                    .fetch_optional()
+                    .await?
+                    .unwrap_or_default();
+                if count >= i64::from(limit) {
+                    return Err(StoreError::LimitReached { limit }.into());
+                }
+                let made = transaction
+                    .query(
+                        "INSERT INTO characters
+                         (id, account, name, name_key, map, data, owner_epoch, version, created_ms)
+                         VALUES ($1, $2, $3, $4, $5, 'null', 0, 0, $6)
+                         ON CONFLICT (name_key) DO NOTHING",
+                    )
+                    .bind(character.to_string())
+                    .bind(account.to_string())
+                    .bind(name.clone())
+                    .bind(name_key)
+                    .bind(map.to_string())
+                    .bind(now_ms())
+                    .execute()
+                    .await?;
+                if made == 0 {
+                    return Err(StoreError::NameTaken.into());
+                }
+                Ok(CharacterSummary { character, name, map })
+            })
         })
         .await
     }
@@ -135,27 +136,27 @@ impl Store {
         account: AccountId,
         character: CharacterId,
     ) -> Result<(), StoreError> {
-        self.within_deadline(async {
-            let mut transaction = self.write().await?;
-            let deleted = transaction
-                .query(
-                    "DELETE FROM characters
-                     WHERE id = $1 AND account = $2 AND owner_server IS NULL",
-                )
-                .bind(character.to_string())
-                .bind(account.to_string())
-                .execute()
-                .await?;
-            if deleted == 0 {
-                let found = find(&mut transaction, character).await?;
+        self.change(move |transaction| {
+            Box::pin(async move {
+                let deleted = transaction
+                    .query(
+                        "DELETE FROM characters
+                         WHERE id = $1 AND account = $2 AND owner_server IS NULL",
+                    )
+                    .bind(character.to_string())
+                    .bind(account.to_string())
+                    .execute()
+                    .await?;
+                if deleted > 0 {
+                    return Ok(());
+                }
+                let found = find(transaction, character).await?;
                 let found = found.filter(|it| it.account == account);
-                return Err(match found.and_then(|it| it.owner) {
+                Err(match found.and_then(|it| it.owner) {
                     Some(owner) => StoreError::InUse { owner }.into(),
                     None => StoreError::CharacterUnknown.into(),
-                });
-            }
-            transaction.commit().await?;
-            Ok(())
+                })
+            })
         })
         .await
     }

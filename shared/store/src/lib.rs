@@ -9,6 +9,7 @@
 //! - [`Store`] (`store.rs`): open, ping, close.
 //! - `accounts.rs`, `characters.rs`, `ownership.rs`: what it can do, a noun each.
 //! - `row.rs`: a character as it stands in its table.
+//! - `writer.rs`: changes that wait at the same time share a transaction.
 //! - `engine.rs`: one statement text for both databases. `sqlite.rs`, `postgres.rs`: opening each.
 //! - [`StoreError`] (`error.rs`): what can go wrong; `fault.rs`: what a database's error means.
 //! - `limits.rs`: how long anything may take. `migrations/`: the tables, one text for both.
@@ -24,6 +25,7 @@ mod postgres;
 mod row;
 mod sqlite;
 mod store;
+mod writer;
 
 pub use accounts::Account;
 pub use characters::Character;

@@ -34,33 +34,35 @@ impl Store {
         to: &Life,
         expected_owner: Option<&Life>,
     ) -> Result<Claim, StoreError> {
-        let expected = OwnerColumns::of(expected_owner);
-        self.within_deadline(async {
-            let mut transaction = self.write().await?;
-            let claimed = transaction
-                .query(
-                    "UPDATE characters
-                     SET owner_server = $1, owner_incarnation = $2, owner_epoch = owner_epoch + 1
-                     WHERE id = $3 AND account = $4
-                       AND owner_server IS NOT DISTINCT FROM $5
-                       AND owner_incarnation IS NOT DISTINCT FROM $6",
-                )
-                .bind(to.server.as_str())
-                .bind(to.incarnation.to_string())
-                .bind(character.to_string())
-                .bind(account.to_string())
-                .bind(expected.owner_server)
-                .bind(expected.owner_incarnation)
-                .execute()
-                .await?;
-            let found = find(&mut transaction, character).await?;
-            let found = found.filter(|it| it.account == account);
-            let found = found.ok_or(StoreError::CharacterUnknown)?;
-            if claimed == 0 {
-                return Err(StoreError::Fenced.into());
-            }
-            transaction.commit().await?;
-            Ok(Claim { owner: to.clone(), epoch: found.epoch, version: found.version })
+        let (to, expected) = (to.clone(), OwnerColumns::of(expected_owner));
+        self.change(move |transaction| {
+            Box::pin(async move {
+                let claimed: Option<(i64, i64)> = transaction
+                    .query(
+                        "UPDATE characters
+                         SET owner_server = $1, owner_incarnation = $2,
+                             owner_epoch = owner_epoch + 1
+                         WHERE id = $3 AND account = $4
+                           AND owner_server IS NOT DISTINCT FROM $5
+                           AND owner_incarnation IS NOT DISTINCT FROM $6
+                         RETURNING owner_epoch, version",
+                    )
+                    .bind(to.server.to_string())
+                    .bind(to.incarnation.to_string())
+                    .bind(character.to_string())
+                    .bind(account.to_string())
+                    .bind(expected.owner_server)
+                    .bind(expected.owner_incarnation)
+                    .fetch_optional()
+                    .await?;
+                if let Some((epoch, version)) = claimed {
+                    let (epoch, version) = (epoch.unsigned_abs(), version.unsigned_abs());
+                    return Ok(Claim { owner: to, epoch, version });
+                }
+                let found = find(transaction, character).await?;
+                let is_there = found.is_some_and(|it| it.account == account);
+                Err(if is_there { StoreError::Fenced } else { StoreError::CharacterUnknown }.into())
+            })
         })
         .await
     }
@@ -165,25 +167,26 @@ impl Store {
             let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
             (epoch, epoch)
         });
-        self.within_deadline(async {
-            let mut transaction = self.write().await?;
-            let freed = transaction
-                .query(
-                    "UPDATE characters
-                     SET owner_server = NULL, owner_incarnation = NULL,
-                         owner_epoch = owner_epoch + 1
-                     WHERE id = $1 AND owner_server = $2 AND owner_incarnation = $3
-                       AND owner_epoch BETWEEN $4 AND $5",
-                )
-                .bind(character.to_string())
-                .bind(owner.server.as_str())
-                .bind(owner.incarnation.to_string())
-                .bind(from)
-                .bind(to)
-                .execute()
-                .await?;
-            transaction.commit().await?;
-            Ok(freed > 0)
+        let owner = owner.clone();
+        self.change(move |transaction| {
+            Box::pin(async move {
+                let freed = transaction
+                    .query(
+                        "UPDATE characters
+                         SET owner_server = NULL, owner_incarnation = NULL,
+                             owner_epoch = owner_epoch + 1
+                         WHERE id = $1 AND owner_server = $2 AND owner_incarnation = $3
+                           AND owner_epoch BETWEEN $4 AND $5",
+                    )
+                    .bind(character.to_string())
+                    .bind(owner.server.to_string())
+                    .bind(owner.incarnation.to_string())
+                    .bind(from)
+                    .bind(to)
+                    .execute()
+                    .await?;
+                Ok(freed > 0)
+            })
         })
         .await
     }
@@ -195,22 +198,23 @@ impl Store {
         claim: &Claim,
         outcome: Outcome,
     ) -> Result<(), StoreError> {
-        self.within_deadline(async {
-            let mut transaction = self.write().await?;
-            if outcome.write(&mut transaction, character, claim).await? == 1 {
-                transaction.commit().await?;
-                return Ok(());
-            }
-            let row: Option<CharacterRow> = transaction
-                .query(select_characters!("WHERE id = $1"))
-                .bind(character.to_string())
-                .fetch_optional()
-                .await?;
-            match row {
-                None => Err(StoreError::CharacterUnknown.into()),
-                Some(row) if outcome.is(&row) => Ok(()),
-                Some(_) => Err(StoreError::Fenced.into()),
-            }
+        let claim = claim.clone();
+        self.change(move |transaction| {
+            Box::pin(async move {
+                if outcome.write(transaction, character, &claim).await? == 1 {
+                    return Ok(());
+                }
+                let row: Option<CharacterRow> = transaction
+                    .query(select_characters!("WHERE id = $1"))
+                    .bind(character.to_string())
+                    .fetch_optional()
+                    .await?;
+                match row {
+                    None => Err(StoreError::CharacterUnknown.into()),
+                    Some(row) if outcome.is(&row) => Ok(()),
+                    Some(_) => Err(StoreError::Fenced.into()),
+                }
+            })
         })
         .await
     }

@@ -12,6 +12,7 @@ use crate::{
     StoreError,
     fault::{self, Fault},
     limits::{CALL_DEADLINE, MIGRATION_DEADLINE, MIGRATOR},
+    writer::Writer,
 };
 
 /// How long to wait for a lock of another process; shorter than a call, so that the call can name
@@ -28,7 +29,9 @@ const MARK: &str = "PRAGMA application_id = 0x5753544e";
 /// waits for it at all.
 #[derive(Debug, Clone)]
 pub(crate) struct SqlitePools {
-    writer: SqlitePool,
+    pub(crate) writer: Writer,
+    /// The writer's one connection.
+    writing: SqlitePool,
     readers: SqlitePool,
 }
 
@@ -60,25 +63,19 @@ impl SqlitePools {
             .foreign_keys(true)
             .busy_timeout(LOCK_WAIT);
         let failed = |error: sqlx::Error| Fault::from(error).at(place);
-        let writer = pool(1).connect_with(options.clone()).await.map_err(failed)?;
-        migrate(&writer, place).await?;
+        let writing = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+        migrate(&writing, place).await?;
         let readers = pool(READERS).connect_with(options.read_only(true)).await.map_err(failed)?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer: Writer::start(writing.clone(), place), writing, readers })
     }
 
     pub(crate) async fn read(&self) -> sqlx::Result<sqlx::pool::PoolConnection<Sqlite>> {
         self.readers.acquire().await
     }
 
-    /// `IMMEDIATE` takes the write lock at once: a plain transaction that reads first and then
-    /// writes fails, without waiting, if another process wrote in between.
-    pub(crate) async fn write(&self) -> sqlx::Result<sqlx::Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await
-    }
-
     pub(crate) async fn close(&self) {
         self.readers.close().await;
-        self.writer.close().await;
+        self.writing.close().await;
     }
 }
 
@@ -126,7 +123,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("a/b/world.db").display());
         let pools = SqlitePools::open(SqlitePools::options(&url).unwrap(), "x").await.unwrap();
-        for pool in [&pools.writer, &pools.readers] {
+        for pool in [&pools.writing, &pools.readers] {
             let journal: String =
                 query_scalar("PRAGMA journal_mode").fetch_one(pool).await.unwrap();
             assert_eq!(journal, "wal");
@@ -135,7 +132,7 @@ mod tests {
             let wait: i64 = query_scalar("PRAGMA busy_timeout").fetch_one(pool).await.unwrap();
             assert_eq!(wait, 1_000);
         }
-        let full: i64 = query_scalar("PRAGMA synchronous").fetch_one(&pools.writer).await.unwrap();
+        let full: i64 = query_scalar("PRAGMA synchronous").fetch_one(&pools.writing).await.unwrap();
         assert_eq!(full, 2);
         let write = sqlx::query("DELETE FROM accounts").execute(&pools.readers).await;
         assert!(write.is_err(), "a reader must not write past the one writer");

@@ -12,6 +12,7 @@ use crate::{
     limits::CALL_DEADLINE,
     postgres,
     sqlite::SqlitePools,
+    writer::Working,
 };
 
 /// The accounts and characters. Clones share the connections.
@@ -81,11 +82,26 @@ impl Store {
         })
     }
 
-    pub(crate) async fn write(&self) -> Result<Transaction, Fault> {
-        Ok(match &self.pools {
-            Engine::Sqlite(pools) => Engine::Sqlite(pools.write().await?),
-            Engine::Postgres(pool) => Engine::Postgres(pool.begin().await?),
+    /// Makes a change in a transaction, and returns once it is on the disk. A change that returns
+    /// an error of ours has changed nothing by then.
+    pub(crate) async fn change<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: for<'t> FnOnce(&'t mut Transaction) -> Working<'t, T> + Send + 'static,
+    {
+        self.within_deadline(async {
+            match &self.pools {
+                Engine::Sqlite(pools) => pools.writer.change(Box::new(work)).await,
+                // PostgreSQL brings the commits of several connections to the disk together.
+                Engine::Postgres(pool) => {
+                    let mut transaction = Engine::Postgres(pool.begin().await?);
+                    let done = work(&mut transaction).await?;
+                    transaction.commit().await?;
+                    Ok(done)
+                }
+            }
         })
+        .await
     }
 
     /// Runs the work of one call. Work that is cut off leaves no open transaction behind.

@@ -110,6 +110,10 @@ impl Bot {
         match Heard::read(message).map_err(unreadable)? {
             Heard::Snapshot(head) => self.snapshot(head.ack, counts),
             Heard::Refused => counts.tally.refused += u64::from(counted),
+            Heard::WarpRefused => {
+                counts.tally.refused += u64::from(counted);
+                self.course.retreat();
+            }
             Heard::WarpTo(seat) => return Err(Departure::Warp(seat)),
             Heard::Goodbye(Some(failure)) => {
                 return Err(Departure::Lost(failure.code.as_str().to_owned()));
@@ -131,7 +135,7 @@ impl Bot {
             tally.snapshots += 1;
             self.wait_ends(*window, *now);
         }
-        if window.closed.is_none() {
+        if window.closed.is_none_or(|closed| *now < closed) {
             self.heard = *now;
         }
     }

@@ -23,7 +23,7 @@ use crate::{entrance::Entered, process::Process};
 
 /// Bots on their way in at once; Central hashes a password or two at a time and queues 64.
 const AT_ONCE: usize = 64;
-/// How long all bots may make no progress before the rest is given up.
+/// How long nobody new may arrive before the rest is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The server's memory is compared with what it was with so many.
 pub(super) const FIRST: usize = 100;
@@ -151,11 +151,13 @@ impl Crew {
     }
 
     fn arrive(&mut self, number: usize, who: Who, entered: Entered) -> anyhow::Result<()> {
-        self.progress = Instant::now();
         if let (Some(known), Some(there)) = (self.known.get_mut(number), self.there.get_mut(number))
         {
             *known = Some(who);
-            *there |= self.map.as_ref().is_none_or(|map| *map == entered.place.map);
+            let arrived = self.map.as_ref().is_none_or(|map| *map == entered.place.map);
+            if arrived && !*there {
+                (*there, self.progress) = (true, Instant::now());
+            }
         }
         self.field.join(number, entered)?;
         if self.first_resident.is_none() && self.there() >= FIRST {
@@ -180,6 +182,6 @@ impl Crew {
 
     fn give_up(&mut self, error: &anyhow::Error) {
         self.failed += 1;
-        self.failure.get_or_insert_with(|| format!("{error:#}"));
+        self.failure.get_or_insert_with(|| error.to_string());
     }
 }

@@ -23,8 +23,8 @@ use crate::{link::Link, talk};
 const READY: Duration = Duration::from_secs(30);
 /// Where NATS and Central listen unless the port is taken.
 const PREFERRED: [u16; 2] = [4222, 7700];
-/// What each spawner runs.
-const SPAWN_MAPS: [&str; 3] = ["town", "forest", "dungeon"];
+/// What each spawner runs. The dungeon is started for whoever enters it.
+const SPAWN_MAPS: [&str; 2] = ["town", "forest"];
 
 /// The cluster as far as it has been started.
 pub(super) struct Cluster<'a> {

@@ -1,15 +1,12 @@
 //! Instances: the ones that the game asks for, and being one.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use protocol::{EntityId, Failure, MapName, backbone::maps::MapServer, play::PlayMessage};
 use world::{Input, World};
 
 use super::Host;
 use crate::jobs::{InstanceId, Job};
-
-/// How long an instance whose party has gone is kept for somebody who comes back.
-const EMPTY: Duration = Duration::from_secs(30);
 
 /// An instance that was asked for.
 #[derive(Debug)]
@@ -59,7 +56,7 @@ impl<W: World> Host<W> {
         }
         if !(self.is_empty() && self.seats.is_empty()) {
             self.empty_since = None;
-        } else if now >= *self.empty_since.get_or_insert(now) + EMPTY {
+        } else if now >= *self.empty_since.get_or_insert(now) + self.instance_idle {
             // Asked for again, should it not be heard.
             self.empty_since = None;
             self.jobs.push(Job::Retire(self.own.server.clone()));

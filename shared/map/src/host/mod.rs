@@ -89,6 +89,7 @@ pub(crate) struct Host<W: World> {
     /// This server was started for a party, and ends when that has gone.
     is_instance: bool,
     empty_since: Option<Instant>,
+    instance_idle: Duration,
     /// What the last call wants done; whoever called takes it.
     pub(crate) jobs: Vec<Job>,
     pub(crate) news: Vec<News>,
@@ -131,6 +132,8 @@ struct Departing {
 pub(crate) struct Times {
     pub(crate) save_every: Duration,
     pub(crate) seat_kept: Duration,
+    /// How long an instance whose party has gone is kept for somebody who comes back.
+    pub(crate) instance_idle: Duration,
 }
 
 impl<W: World> Host<W> {
@@ -160,6 +163,7 @@ impl<W: World> Host<W> {
             is_draining: false,
             is_instance: false,
             empty_since: None,
+            instance_idle: times.instance_idle,
             jobs: Vec::new(),
             news: Vec::new(),
             own,

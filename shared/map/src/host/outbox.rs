@@ -60,6 +60,16 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 pub(crate) struct Inbox(Arc<Mailbox>);
 
+/// Whether a client can be shown a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Free,
+    /// The last one was not taken yet.
+    Taken,
+    /// The connection has stopped listening.
+    Closed,
+}
+
 /// Too many letters wait: the client is too slow for this map.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overflow;
@@ -87,9 +97,14 @@ impl Outbox {
         Ok(())
     }
 
-    /// Whether the last snapshot was taken.
-    pub(crate) fn has_room(&self) -> bool {
-        self.mailbox.post().snapshot.is_empty()
+    /// Whether a snapshot can be shown now.
+    pub(crate) fn room(&self) -> Room {
+        let post = self.mailbox.post();
+        match (post.closed, post.snapshot.is_empty()) {
+            (true, _) => Room::Closed,
+            (false, true) => Room::Free,
+            (false, false) => Room::Taken,
+        }
     }
 
     /// Shows a snapshot, as [`snapshot`] writes it.
@@ -113,11 +128,6 @@ impl Outbox {
         }
         drop(post);
         self.mailbox.reader.wake();
-    }
-
-    /// Whether the connection has stopped listening.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.mailbox.post().closed
     }
 }
 
@@ -223,12 +233,12 @@ mod tests {
     fn letters_come_before_the_snapshot_in_both_encodings() {
         for encoding in [Encoding::Json, Encoding::Msgpack] {
             let (mut outbox, mut inbox) = Outbox::new(encoding);
-            assert!(outbox.has_room());
+            assert_eq!(outbox.room(), Room::Free);
             outbox.show(&view(7).encode());
-            assert!(!outbox.has_room());
+            assert_eq!(outbox.room(), Room::Taken);
             outbox.tell(&mut Spread::new(pong(1))).unwrap();
             assert_eq!(inbox.read(encoding), [pong(1), PlayMessage::Snapshot { view: view(7) }]);
-            assert!(outbox.has_room());
+            assert_eq!(outbox.room(), Room::Free);
         }
     }
 
@@ -240,7 +250,7 @@ mod tests {
         }
         assert_eq!(outbox.tell(&mut Spread::new(pong(0))), Err(Overflow));
         drop(inbox);
-        assert!(outbox.is_closed());
+        assert_eq!(outbox.room(), Room::Closed);
         assert_eq!(outbox.tell(&mut Spread::new(pong(0))), Ok(()), "at its end is not slow");
     }
 

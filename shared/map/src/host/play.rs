@@ -11,7 +11,7 @@ use world::{Effect, Input, Outlets, World};
 
 use super::{
     Host, Players,
-    outbox::{Overflow, Spread},
+    outbox::{Overflow, Room, Spread},
 };
 use crate::handoff::Passage;
 
@@ -86,15 +86,15 @@ impl<W: World> Host<W> {
 
     /// Shows everybody what has happened, and notices connections that are gone.
     pub(super) fn show(&mut self, now: Instant) {
-        let mut clients = Clients { players: &mut self.players, slow: Vec::new(), held: 0 };
+        let mut clients =
+            Clients { players: &mut self.players, slow: Vec::new(), gone: Vec::new(), held: 0 };
         self.stage.show(&mut clients);
-        let Clients { slow, held, .. } = clients;
+        let Clients { slow, gone, held, .. } = clients;
         metrics::counter!("mmo_map_snapshots_held_total").increment(held);
         for entity in slow {
             self.drop_slow(entity, now);
         }
-        let gone = self.players.iter().filter(|(_, player)| player.outbox.is_closed());
-        for entity in gone.map(|(entity, _)| *entity).collect::<Vec<_>>() {
+        for entity in gone {
             self.happen(Input::LinkLost(entity), now);
             self.depart(entity, "the connection was lost".to_owned(), None, now);
         }
@@ -113,15 +113,21 @@ struct Clients<'a> {
     players: &'a mut Players,
     /// Who has too much to read.
     slow: Vec<EntityId>,
+    /// Whose connection is lost.
+    gone: Vec<EntityId>,
     /// Snapshots that a client was not ready for.
     held: u64,
 }
 
 impl Outlets for Clients<'_> {
     fn has_room(&mut self, player: EntityId) -> bool {
-        let has_room = self.players.get(&player).is_some_and(|player| player.outbox.has_room());
-        self.held += u64::from(!has_room);
-        has_room
+        let room = self.players.get(&player).map_or(Room::Closed, |player| player.outbox.room());
+        match room {
+            Room::Free => {}
+            Room::Taken => self.held += 1,
+            Room::Closed => self.gone.push(player),
+        }
+        room == Room::Free
     }
 
     fn snapshot(&mut self, player: EntityId, snapshot: &[u8]) {

@@ -97,7 +97,7 @@ pub(crate) async fn run<W: World>(
 
 /// Calls the host. Where the game in it panics, what led to it is written down first; the server
 /// then ends as after any panic.
-fn guarded<W: World>(host: &mut Host<W>, call: impl FnOnce(&mut Host<W>)) {
+pub(super) fn guarded<W: World>(host: &mut Host<W>, call: impl FnOnce(&mut Host<W>)) {
     // What is looked at afterwards are bytes that were whole before the call.
     let called = catch_unwind(AssertUnwindSafe(|| call(host)));
     if let Err(panic) = called {

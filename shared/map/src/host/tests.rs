@@ -19,6 +19,7 @@ use super::*;
 use crate::keeper::{Write, Written};
 
 mod committing;
+mod crashing;
 mod instances;
 mod warping;
 
@@ -88,8 +89,8 @@ impl Client {
 
 impl<W: World> Rig<W> {
     fn on(own: MapServer, plan: MapPlan) -> Self {
-        let times =
-            Times { save_every: Duration::from_secs(10), seat_kept: Duration::from_secs(10) };
+        let (short, long) = (Duration::from_secs(10), Duration::from_secs(30));
+        let times = Times { save_every: short, seat_kept: short, instance_idle: long };
         let now = Instant::now();
         let stage = Stage::open(Arc::new(plan), 1).unwrap();
         let host = Host::new(own, stage, Recorder::none(), times, now);

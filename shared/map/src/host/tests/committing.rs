@@ -23,9 +23,7 @@ impl world::World for Bank {
         if coins == 99 {
             return ctx.kick(player, "greed");
         }
-        if coins == 13 {
-            panic!("unlucky");
-        }
+        assert_ne!(coins, 13, "unlucky");
         if let Some(purse) = ctx.player_mut(player) {
             *purse += coins;
         }

@@ -1,0 +1,107 @@
+//! Saves a second on SQLite, each on the disk when it is answered: those that wait at the same time
+//! share a transaction, against one transaction for each.
+//!
+//! `cargo bench -p waystone-store --bench saves [-- --smoke]`
+
+use std::{
+    error::Error,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bench::{Plan, Series, Table};
+use protocol::{
+    CharacterId, CharacterState, Incarnation, Position,
+    backbone::{Life, characters::Claim},
+};
+use store::Store;
+use tokio::{sync::Mutex, task::JoinSet};
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const FULL: Plan = Plan { rounds: 5, round: Duration::from_millis(600) };
+const AT_ONCE: [usize; 4] = [1, 16, 64, 256];
+
+#[tokio::main]
+async fn main() -> Outcome<()> {
+    let (plan, folder) = (Plan::or(FULL), tempfile::tempdir()?);
+    let store = Store::open(&format!("sqlite://{}/world.db", folder.path().display())).await?;
+    let mut table = Table::new(["at once", "one by one/s", "together/s", "together / one by one"]);
+    for at_once in AT_ONCE {
+        let mut players = Vec::new();
+        for number in 0..at_once {
+            players.push(Player::new(&store, &format!("p{at_once}-{number}")).await?);
+        }
+        let (mut apart, mut together) = (Series::default(), Series::default());
+        for _ in 0..plan.rounds {
+            // Whoever holds the pen is the only one who waits in the store.
+            let pen = Some(Arc::new(Mutex::new(())));
+            apart.push(rate(&store, &mut players, plan.round, pen).await?);
+            together.push(rate(&store, &mut players, plan.round, None).await?);
+        }
+        table.row([
+            at_once.to_string(),
+            format!("{:.0}", apart.median()),
+            format!("{:.0}", together.median()),
+            format!("{:.1}", together.ratio_to(&apart)),
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+/// Saves a second of all these players.
+async fn rate(
+    store: &Store,
+    players: &mut Vec<Player>,
+    round: Duration,
+    pen: Option<Arc<Mutex<()>>>,
+) -> Outcome<f64> {
+    let (start, mut saving) = (Instant::now(), JoinSet::new());
+    for mut player in players.drain(..) {
+        let (store, pen) = (store.clone(), pen.clone());
+        saving.spawn(async move {
+            let mut saves = 0_u32;
+            while start.elapsed() < round {
+                let _held = match &pen {
+                    Some(pen) => Some(pen.lock().await),
+                    None => None,
+                };
+                player.save(&store).await?;
+                saves += 1;
+            }
+            Outcome::Ok((saves, player))
+        });
+    }
+    let mut saves = 0;
+    while let Some(saved) = saving.join_next().await {
+        let (count, player) = saved??;
+        saves += count;
+        players.push(player);
+    }
+    Ok(f64::from(saves) / start.elapsed().as_secs_f64())
+}
+
+struct Player {
+    character: CharacterId,
+    claim: Claim,
+    state: CharacterState,
+}
+
+impl Player {
+    async fn new(store: &Store, name: &str) -> Outcome<Self> {
+        let town = "town".parse()?;
+        let account = store.create_account(name, "no hash").await?;
+        let character = store.create_character(account, name, name, &town, 1).await?.character;
+        let owner = Life { server: "town-1".parse()?, incarnation: Incarnation::new() };
+        let claim = store.claim(account, character, &owner, None).await?;
+        let data = serde_json::json!({ "gold": 12, "inventory": ["sword", "lamp", "bread"] });
+        let position = Some(Position { x: 1.5, y: 2.5 });
+        Ok(Self { character, claim, state: CharacterState { map: town, position, data } })
+    }
+
+    async fn save(&mut self, store: &Store) -> Outcome<()> {
+        self.claim = store.save(self.character, &self.claim, &self.state).await?;
+        Ok(())
+    }
+}
