@@ -1,5 +1,7 @@
 //! Map Server with the demo world: a town, a forest and a dungeon.
 
+mod demo;
+
 use std::process::ExitCode;
 
 const ABOUT: &str = "Waystone Map Server with the demo world";
@@ -13,7 +15,7 @@ const PLANS: &[(&str, &str)] = &[
 ];
 
 fn main() -> ExitCode {
-    map::main::<world::Quiet>(ABOUT, env!("CARGO_PKG_VERSION"), PLANS)
+    map::main::<demo::Demo>(ABOUT, env!("CARGO_PKG_VERSION"), PLANS)
 }
 
 #[cfg(test)]
@@ -52,13 +54,9 @@ mod tests {
     #[test]
     fn everything_can_be_walked_to() {
         for plan in plans() {
-            let middle = |place: &Place| Position {
-                x: place.at.x + place.size.0 / 2.0,
-                y: place.at.y + place.size.1 / 2.0,
-            };
             let goals = plan.spawns.iter().map(|spawn| spawn.at);
             let goals = goals.chain(plan.portals.iter().map(|portal| portal.at));
-            for goal in goals.chain(plan.places.iter().map(middle)) {
+            for goal in goals.chain(plan.places.iter().map(Place::middle)) {
                 let path = plan.ground.path(plan.spawn, goal, 10_000);
                 assert!(path.is_some(), "no way to {goal:?} on {}", plan.name);
             }

@@ -20,7 +20,7 @@ pub struct Context<'a, W: World> {
     pub(crate) space: &'a mut Space<W::Player>,
 }
 
-impl<W: World> Context<'_, W> {
+impl<'a, W: World> Context<'a, W> {
     /// Time since the map came to life, in whole ticks.
     pub fn now(&self) -> Duration {
         TICK * self.space.tick
@@ -37,12 +37,12 @@ impl<W: World> Context<'_, W> {
     }
 
     /// The map as its file tells it.
-    pub fn map(&self) -> &MapPlan {
+    pub fn map(&self) -> &'a MapPlan {
         self.plan
     }
 
     /// Where one can walk.
-    pub fn ground(&self) -> &Ground {
+    pub fn ground(&self) -> &'a Ground {
         &self.plan.ground
     }
 

@@ -63,6 +63,12 @@ impl Entity {
         self.goal.is_some() && !self.frozen
     }
 
+    /// Whether it is on its way to another map: until then it stands still, and what is stored of
+    /// it does not change.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     pub(crate) fn sight(&self) -> Sight {
         Sight {
             entity: self.id,

@@ -40,3 +40,8 @@ pub use world::World;
 
 /// The length of a tick: 20 of them a second.
 pub const TICK: Duration = Duration::from_millis(50);
+
+/// The guide's code is run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/GAME.md")]
+struct Guide;

@@ -4,7 +4,7 @@ use protocol::EntityId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Context, World};
+use crate::{Context, World, atlas::PlaceError};
 
 /// A game without rules: one walks, speaks and goes through portals. Whatever is stored of a
 /// player stays as it is.
@@ -21,8 +21,8 @@ impl World for Quiet {
     type Output = Nothing;
     type Player = Value;
 
-    fn open(_: Value, _: &mut Context<'_, Self>) -> Self {
-        Self
+    fn open(_: Value, _: &mut Context<'_, Self>) -> Result<Self, PlaceError> {
+        Ok(Self)
     }
 
     fn tick(&mut self, _: &mut Context<'_, Self>) {}

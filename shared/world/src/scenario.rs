@@ -18,14 +18,14 @@ use crate::{CommitId, Effect, Entity, Input, Outlets, Stage, World, atlas::MapPl
 /// ```
 /// # use protocol::EntityId;
 /// # use serde::{Deserialize, Serialize};
-/// # use world::{Context, Scenario, World};
+/// # use world::{Context, Scenario, World, atlas::PlaceError};
 /// # #[derive(Serialize, Deserialize)] struct Echo;
 /// # impl World for Echo {
 /// #     type Config = serde_json::Value;
 /// #     type Input = String;
 /// #     type Output = String;
 /// #     type Player = ();
-/// #     fn open(_: serde_json::Value, _: &mut Context<'_, Self>) -> Self { Echo }
+/// #     fn open(_: serde_json::Value, _: &mut Context<'_, Self>) -> Result<Self, PlaceError> { Ok(Echo) }
 /// #     fn tick(&mut self, _: &mut Context<'_, Self>) {}
 /// #     fn input(&mut self, player: EntityId, input: String, ctx: &mut Context<'_, Self>) {
 /// #         ctx.send(player, &input);

@@ -3,7 +3,10 @@
 use protocol::{EntityId, Failure};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{CommitId, Context, atlas::PortalPlan};
+use crate::{
+    CommitId, Context,
+    atlas::{PlaceError, PortalPlan},
+};
 
 /// A game's rules for one map.
 ///
@@ -25,7 +28,10 @@ pub trait World: Serialize + DeserializeOwned + Send + Sized + 'static {
     type Player: Serialize + DeserializeOwned + Default + Send + 'static;
 
     /// The map comes to life.
-    fn open(config: Self::Config, ctx: &mut Context<'_, Self>) -> Self;
+    ///
+    /// # Errors
+    /// What [`Place::read`](crate::atlas::Place::read) gives: the map cannot be played.
+    fn open(config: Self::Config, ctx: &mut Context<'_, Self>) -> Result<Self, PlaceError>;
 
     /// Time passes: [`Context::dt`] seconds. Everybody has walked already.
     fn tick(&mut self, ctx: &mut Context<'_, Self>);

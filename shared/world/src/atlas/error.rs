@@ -4,6 +4,20 @@ use std::{fmt, path::Path};
 
 use protocol::MapName;
 
+/// A place whose custom properties the game cannot read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "place `{name}` of class `{kind}`: its custom properties are not what this game wants: {source}"
+)]
+pub struct PlaceError {
+    /// Its name; may be empty.
+    pub name: String,
+    /// Its class.
+    pub kind: String,
+    /// Why.
+    pub source: serde_json::Error,
+}
+
 /// Why an atlas cannot be made, or asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

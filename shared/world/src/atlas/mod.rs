@@ -4,7 +4,7 @@
 //! - [`MapPlan`] (`plan`): what a map is.
 //! - [`Ground`] (`ground`): where one can walk; `walk` goes straight, `route` goes around walls.
 //! - `tmx`: from Tiled's files to plans.
-//! - [`PlanError`] (`error`): what is wrong with a map, and where.
+//! - [`PlanError`], [`PlaceError`] (`error`): what is wrong with a map, and where.
 
 mod error;
 mod ground;
@@ -23,7 +23,7 @@ use protocol::{MapName, Position};
 use self::tmx::{Sheet, Source};
 
 pub use self::{
-    error::{PlanError, Spot},
+    error::{PlaceError, PlanError, Spot},
     ground::Ground,
     plan::{MapPlan, Place, PortalPlan, SpawnPoint},
 };

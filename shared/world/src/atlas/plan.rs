@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use protocol::{MapName, Position};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Ground;
+use super::{Ground, PlaceError};
 
 /// How far players see each other where a map does not say, in tiles.
 pub(super) const VIEW: f32 = 16.0;
@@ -87,6 +88,24 @@ pub struct Place {
     pub properties: Map<String, Value>,
 }
 
+impl Place {
+    /// Its custom properties, as the game's own type. Those that the type does not know are passed
+    /// over.
+    ///
+    /// # Errors
+    /// [`PlaceError`] with the place.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, PlaceError> {
+        let read = serde_json::from_value(Value::Object(self.properties.clone()));
+        let (name, kind) = (self.name.clone(), self.kind.clone());
+        read.map_err(|source| PlaceError { name, kind, source })
+    }
+
+    /// Its middle, or the point itself.
+    pub fn middle(&self) -> Position {
+        Position { x: self.at.x + self.size.0 / 2.0, y: self.at.y + self.size.1 / 2.0 }
+    }
+}
+
 impl MapPlan {
     /// An open field without a file, for tests and scenarios: nothing on it but a spawn point in
     /// the middle. Sides are rounded up to whole tiles and held to what maps may have.
@@ -108,6 +127,11 @@ impl MapPlan {
             instance: false,
             properties: Map::new(),
         }
+    }
+
+    /// The places of a class.
+    pub fn places_of(&self, kind: &str) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(move |place| place.kind == kind)
     }
 
     /// Whether a point lies on the map.

@@ -8,7 +8,7 @@ pub(crate) mod tests;
 use std::sync::Arc;
 
 use protocol::{
-    Code, EntityId, Failure, Position,
+    Code, EntityId, Failure, MapName, Position,
     play::{Portal, Sight},
 };
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,10 @@ use serde_json::Value;
 pub use outlets::Outlets;
 
 use crate::{
-    CommitId, Context, Effect, Entity, Input, World, atlas::MapPlan, sight::Viewers, space::Space,
+    CommitId, Context, Effect, Entity, Input, World,
+    atlas::{MapPlan, PlaceError},
+    sight::Viewers,
+    space::Space,
 };
 
 /// A map with a game on it. It has no clock: [`Input::Tick`] is what makes time pass.
@@ -29,14 +32,27 @@ pub struct Stage<W: World> {
     pub(crate) viewers: Viewers,
 }
 
-/// The map's custom properties are not what the game wants.
+/// Custom properties that are not what the game wants.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "map `{map}`: its custom properties are not what this game wants: {source}; set them in the map's file"
-)]
-pub struct ConfigError {
-    map: protocol::MapName,
-    source: serde_json::Error,
+pub enum ConfigError {
+    /// Those of the map.
+    #[error(
+        "map `{map}`: its custom properties are not what this game wants: {source}; set them in the map's file"
+    )]
+    Map {
+        /// Its name.
+        map: MapName,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Those of a place on it.
+    #[error("map `{map}`, {source}; set them in the map's file")]
+    Place {
+        /// The map's name.
+        map: MapName,
+        /// Which place, and why.
+        source: PlaceError,
+    },
 }
 
 /// A state that cannot be gone on from.
@@ -64,12 +80,13 @@ impl<W: World> Stage<W> {
     /// A map comes to life.
     ///
     /// # Errors
-    /// [`ConfigError`] for custom properties that the game cannot read.
+    /// [`ConfigError`] for custom properties, of the map or of its places, that the game cannot read.
     pub fn open(plan: Arc<MapPlan>, seed: u64) -> Result<Self, ConfigError> {
         let config = serde_json::from_value(Value::Object(plan.properties.clone()))
-            .map_err(|source| ConfigError { map: plan.name.clone(), source })?;
+            .map_err(|source| ConfigError::Map { map: plan.name.clone(), source })?;
         let mut space = Space::over(&plan, seed);
-        let world = W::open(config, &mut Context { plan: &plan, space: &mut space });
+        let world = W::open(config, &mut Context { plan: &plan, space: &mut space })
+            .map_err(|source| ConfigError::Place { map: plan.name.clone(), source })?;
         let viewers = Viewers::over(&plan, &space.grid);
         Ok(Self { plan, world, space, viewers })
     }
@@ -249,7 +266,9 @@ impl<W: World> Stage<W> {
         let at_portals = motion::walk(&self.plan, &mut self.space);
         self.with(W::tick);
         for (player, portal) in at_portals {
-            if let Some(portal) = self.plan.clone().portals.get(portal) {
+            // The game may have sent it off this tick already, with somebody's party.
+            let is_leaving = self.entity(player).is_none_or(Entity::is_frozen);
+            if !is_leaving && let Some(portal) = self.plan.clone().portals.get(portal) {
                 self.with(|world, ctx| world.warp_out(player, portal, ctx));
             }
         }

@@ -32,12 +32,17 @@ impl World for Dig {
     type Output = String;
     type Player = Digger;
 
-    fn open(config: Settings, ctx: &mut Context<'_, Self>) -> Self {
+    fn open(config: Settings, ctx: &mut Context<'_, Self>) -> Result<Self, PlaceError> {
         for _ in 0..config.rocks {
             let at = ctx.map().spawn;
             ctx.spawn("rock", "Rock", at);
         }
-        Self { log: Vec::new(), holes: 0 }
+        for quarry in ctx.map().places_of("quarry") {
+            for _ in 0..quarry.read::<Settings>()?.rocks {
+                ctx.spawn("rock", &quarry.name, quarry.middle());
+            }
+        }
+        Ok(Self { log: Vec::new(), holes: 0 })
     }
 
     fn tick(&mut self, ctx: &mut Context<'_, Self>) {
@@ -84,6 +89,23 @@ impl World for Dig {
     fn leave(&mut self, player: EntityId, ctx: &mut Context<'_, Self>) {
         let coins = ctx.player(player).map(|digger| digger.coins);
         self.log.push(format!("leave {player} {coins:?}"));
+    }
+
+    /// An instance takes along whoever else stands near.
+    fn warp_out(
+        &mut self,
+        player: EntityId,
+        portal: &crate::atlas::PortalPlan,
+        ctx: &mut Context<'_, Self>,
+    ) {
+        self.log.push(format!("out {player}"));
+        if portal.instance {
+            let near = ctx.near(portal.at, 3.0).filter(|near| near.is_player());
+            let party: Vec<EntityId> = near.map(Entity::id).collect();
+            ctx.spawn_instance(&portal.to, &party);
+        } else {
+            ctx.warp(player, &portal.to, portal.arrive);
+        }
     }
 
     fn committed(
@@ -190,6 +212,15 @@ fn who_arrives_within_a_portal_is_not_taken_along_and_an_instance_is_asked_for_a
 }
 
 #[test]
+fn who_was_taken_along_is_not_asked_for_again_in_the_same_tick() {
+    let mut town = town();
+    town.join_as("Ada", at(13.0, 15.0), &Digger::default());
+    town.join_as("Bob", at(10.0, 12.0), &Digger::default());
+    town.walk("Ada", 10.0, 15.0).walk("Bob", 10.0, 15.0).tick(30);
+    assert_eq!(town.stage().world().log, ["enter 1", "enter 2", "out 1"]);
+}
+
+#[test]
 fn who_is_near_hears_and_who_is_far_does_not() {
     let mut plan = plan();
     plan.view = 4.0;
@@ -231,6 +262,29 @@ fn what_is_not_this_games_is_refused_and_said_so() {
     plan.properties.insert("rocks".to_owned(), json!("many"));
     let error = Stage::<Dig>::open(Arc::new(plan), 1).unwrap_err().to_string();
     assert!(error.contains("map `town`") && error.contains("many"), "{error}");
+}
+
+#[test]
+fn a_game_reads_places_and_what_it_cannot_read_is_told_with_the_place() {
+    let quarry = |rocks| crate::atlas::Place {
+        name: "Old pit".to_owned(),
+        kind: "quarry".to_owned(),
+        at: at(10.0, 10.0),
+        size: (4.0, 2.0),
+        properties: [("rocks".to_owned(), rocks), ("depth".to_owned(), json!(3))]
+            .into_iter()
+            .collect(),
+    };
+    let stage = |rocks| {
+        let mut plan = plan();
+        plan.places =
+            vec![quarry(rocks), crate::atlas::Place { kind: "den".into(), ..quarry(json!(9)) }];
+        Stage::<Dig>::open(Arc::new(plan), 1)
+    };
+    let stood: Vec<_> = stage(json!(2)).unwrap().entities().map(Entity::position).collect();
+    assert_eq!(stood, [at(12.0, 11.0); 2]);
+    let error = stage(json!("many")).unwrap_err().to_string();
+    assert!(error.starts_with("map `town`, place `Old pit` of class `quarry`: "), "{error}");
 }
 
 #[test]

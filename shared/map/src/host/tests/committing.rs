@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use world::{CommitId, Context};
+use world::{CommitId, Context, atlas::PlaceError};
 
 use super::*;
 
@@ -13,8 +13,8 @@ impl world::World for Bank {
     type Output = String;
     type Player = u32;
 
-    fn open(_: serde_json::Value, _: &mut Context<'_, Self>) -> Self {
-        Self
+    fn open(_: serde_json::Value, _: &mut Context<'_, Self>) -> Result<Self, PlaceError> {
+        Ok(Self)
     }
 
     fn tick(&mut self, _: &mut Context<'_, Self>) {}
