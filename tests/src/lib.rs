@@ -30,7 +30,7 @@ pub mod wait;
 
 pub use admin::Admin;
 pub use nats_server::NatsServer;
-pub use player::Player;
+pub use player::{Player, other_players};
 pub use postgres::Postgres;
 pub use process::{Orphans, Process, Program, is_running, program, quiet_port, signal_process};
 pub use raw::Raw;

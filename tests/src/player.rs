@@ -24,6 +24,11 @@ pub struct Player {
     pub session: Session,
 }
 
+/// The other players in sight, without what the game has put on the map.
+pub fn other_players(around: &Surroundings) -> Vec<&Sight> {
+    around.others.values().filter(|other| other.look == "player").collect()
+}
+
 impl Player {
     /// Makes the account and the character, or logs in to them.
     ///

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Player, Raw, Rig, SOON, until};
+use harness::{Player, Raw, Rig, SOON, other_players, until};
 use protocol::{
     CharacterId, Code, Failure,
     frame::{Encoding, FRAME_MAX, GUEST_FRAME_MAX, Greeting, Hello, Role},
@@ -48,7 +48,7 @@ impl Bystander {
         assert!(answered > 0);
         until(SOON, "being alone", async || {
             let around = player.client.surroundings().expect("still on the map");
-            around.others.is_empty().then_some(())
+            other_players(&around).is_empty().then_some(())
         })
         .await;
     }
