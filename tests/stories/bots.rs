@@ -39,7 +39,9 @@ async fn twenty_walk_and_a_bound_that_is_missed_fails() {
     assert!((590.0..=620.0).contains(&number(&report, "/echo_ms/count")), "{report}");
     assert_eq!(report["disconnects"], 0);
     assert_eq!(report["neighbours"]["odd_positions"], 0);
-    assert_eq!(report["neighbours"]["max"], 19, "all came in at the same place");
+    assert_eq!(report["unanswered"], 0);
+    // All came in at the same place; what the town has of its own is in sight too.
+    assert!(number(&report, "/neighbours/max") >= 19.0, "{report}");
 
     // The same accounts again; nothing is as fast as that.
     let strict = [&central[..], &["--max-p99-ms", "0", "--pattern", "crowd"]].concat();
