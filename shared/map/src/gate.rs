@@ -55,8 +55,18 @@ impl Gate {
             let Some((stream, permit)) = accepted else { continue };
             let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
             let (gate, draining) = (gate.clone(), draining.clone());
-            let connection = async move { gate.connection(stream, permit, draining).await };
-            connections.spawn(connection.instrument(info_span!("connection", peer)));
+            let (tasks, span) = (connections.clone(), info_span!("connection", peer));
+            let played = span.clone();
+            let arrival = async move {
+                if let Some((connection, admitted)) = gate.arrive(stream, draining).await {
+                    // A task of its own: what it takes to come in is a lot of memory, and most of
+                    // the time nobody comes in.
+                    let play = async move { gate.play(connection, admitted).await };
+                    tasks.spawn(play.instrument(played));
+                }
+                drop(permit);
+            };
+            connections.spawn(arrival.instrument(span));
         }
         drop(listener);
         connections.close();
@@ -66,28 +76,31 @@ impl Gate {
         }
     }
 
-    async fn connection(
+    /// Lets a client in, or tells it why not.
+    async fn arrive(
         &self,
         stream: TcpStream,
-        permit: OwnedSemaphorePermit,
         draining_now: CancellationToken,
-    ) {
+    ) -> Option<(Connection, Admitted)> {
         let accepted = draining_now
             .run_until_cancelled(wire::accept(stream, Role::Map, Limits::default()))
             .await;
         let mut connection = match accepted {
             Some(Ok(connection)) => connection,
-            Some(Err(error)) => return debug!(%error, "no handshake"),
-            None => return,
+            Some(Err(error)) => {
+                debug!(%error, "no handshake");
+                return None;
+            }
+            None => return None,
         };
         let admitted =
             draining_now.run_until_cancelled(self.admission.admit(&mut connection)).await;
         match admitted.unwrap_or_else(|| Err(draining().into())) {
-            Ok(admitted) => {
-                drop(permit);
-                self.play(connection, admitted).await;
+            Ok(admitted) => Some((connection, admitted)),
+            Err(refusal) => {
+                refuse(connection, refusal).await;
+                None
             }
-            Err(refusal) => refuse(connection, refusal).await,
         }
     }
 

@@ -2,6 +2,7 @@
 //! when the game fails.
 
 use std::{
+    collections::VecDeque,
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
@@ -18,10 +19,12 @@ use world::{
     recording::{self, Entry},
 };
 
-/// How long a stretch of the last minute is; two are kept.
-const STRETCH: Duration = Duration::from_secs(60);
+/// How long a stretch of the last minute is.
+const STRETCH: Duration = Duration::from_secs(30);
+/// Whole stretches that are kept beside the one that is being written.
+const STRETCHES: usize = 2;
 /// Most bytes of a stretch: one that is full sooner ends sooner.
-const STRETCH_MAX: usize = 32 * 1024 * 1024;
+const STRETCH_MAX: usize = 16 * 1024 * 1024;
 /// Entries that wait for the disk at most; a second of a full map.
 const QUEUE: usize = 65_536;
 /// The program's name and version, for whoever finds a recording.
@@ -43,11 +46,11 @@ pub(crate) struct Recorder {
     flight: Option<Flight>,
 }
 
-/// The last minute: the stretch before, and the one that is written.
+/// The last minute: the stretches before, oldest first, and the one that is written.
 #[derive(Debug)]
 struct Flight {
     crashes: PathBuf,
-    before: Vec<u8>,
+    before: VecDeque<Vec<u8>>,
     now: Vec<u8>,
     begun: Instant,
 }
@@ -65,7 +68,7 @@ impl Recorder {
         let header = recording::header(stage, PROGRAM).map_err(io::Error::other)?;
         let file = shelves.record.map(|path| write_to(&path, header.clone())).transpose()?;
         let flight =
-            Flight { crashes: shelves.crashes, before: Vec::new(), now: header, begun: now };
+            Flight { crashes: shelves.crashes, before: VecDeque::new(), now: header, begun: now };
         Ok(Self { file, flight: Some(flight) })
     }
 
@@ -77,7 +80,12 @@ impl Recorder {
 
     /// Something happens.
     pub(crate) fn input(&mut self, input: &Input) {
-        self.write(&Entry::Input(input.clone()));
+        let mut input = input.clone();
+        if let Input::Walk { seq, .. } | Input::Act { seq, .. } = &mut input {
+            // It is a client's own, and nothing comes of it but an acknowledgement.
+            *seq = 0;
+        }
+        self.write(&Entry::Input(input));
     }
 
     /// A character comes.
@@ -98,7 +106,10 @@ impl Recorder {
         if is_full || now >= flight.begun + STRETCH {
             match recording::header(stage, PROGRAM) {
                 Ok(header) => {
-                    flight.before = std::mem::replace(&mut flight.now, header);
+                    if flight.before.len() >= STRETCHES {
+                        flight.before.pop_front();
+                    }
+                    flight.before.push_back(std::mem::replace(&mut flight.now, header));
                     flight.begun = now;
                 }
                 Err(error) => {
@@ -139,12 +150,12 @@ impl Recorder {
         fs::create_dir_all(&flight.crashes)?;
         let seconds = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         let name = |ending: &str| flight.crashes.join(format!("{server}-{seconds}{ending}"));
-        // The stretch before runs up to where the other begins.
-        let stretches = [(&flight.before, "-1.recording"), (&flight.now, "-2.recording")];
+        // Each stretch runs up to where the next one begins.
         let mut files = Vec::new();
-        for (bytes, ending) in stretches.into_iter().filter(|(bytes, _)| !bytes.is_empty()) {
-            fs::write(name(ending), bytes)?;
-            files.push(name(ending).display().to_string());
+        for (number, bytes) in flight.before.iter().chain([&flight.now]).enumerate() {
+            let file = name(&format!("-{}.recording", number + 1));
+            fs::write(&file, bytes)?;
+            files.push(file.display().to_string());
         }
         let report = name(".txt");
         let again = files.iter().map(|file| format!("  map replay {file}\n"));
