@@ -13,6 +13,7 @@ mod absent_at_start;
 mod bad_frames;
 mod bad_names;
 mod bad_tokens;
+mod bots;
 mod central_restart;
 mod configuration;
 mod documents;

@@ -110,6 +110,10 @@ impl Bot {
         match Heard::read(message).map_err(unreadable)? {
             Heard::Snapshot(head) => self.snapshot(head.ack, counts),
             Heard::Refused => counts.tally.refused += u64::from(counted),
+            Heard::WarpRefused => {
+                counts.tally.refused += u64::from(counted);
+                self.course.retreat();
+            }
             Heard::WarpTo(seat) => return Err(Departure::Warp(seat)),
             Heard::Goodbye(Some(failure)) => {
                 return Err(Departure::Lost(failure.code.as_str().to_owned()));
@@ -131,7 +135,7 @@ impl Bot {
             tally.snapshots += 1;
             self.wait_ends(*window, *now);
         }
-        if window.closed.is_none() {
+        if window.closed.is_none_or(|closed| *now < closed) {
             self.heard = *now;
         }
     }
@@ -158,16 +162,16 @@ impl Bot {
         }
     }
 
-    /// Sends the input that is due. Where the socket has no room it stays due.
+    /// Sends the newest input that is due. Where the socket has no room it stays due.
     pub(super) fn walk(&mut self, counts: &mut Counts<'_>) -> io::Result<()> {
         self.flush()?;
         if !self.unsent.is_empty() {
             return Ok(());
         }
-        let (seq, due) = self.schedule.next();
+        let (due, seq) = (self.schedule.next().1, self.schedule.newest(counts.now));
         let to = self.course.step();
         if self.say(&input::walk(to, seq))? {
-            self.schedule.advance();
+            self.schedule.advance(seq);
             if counts.window.holds(due) {
                 counts.tally.inputs += 1;
                 counts.tally.late.record(counts.now.saturating_duration_since(due));

@@ -1,7 +1,7 @@
 //! Where a bot walks.
 
 use clap::ValueEnum;
-use protocol::{MapName, Position};
+use protocol::{MapName, Position, play::Portal};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg32;
 
@@ -12,6 +12,12 @@ use crate::entrance::Place;
 const ROAM: f32 = 6.0;
 /// As [`ROAM`], in a crowd.
 const JOSTLE: f32 = 2.0;
+/// How far from a portal one steps back, in tiles.
+const STEP_BACK: f32 = 2.0;
+/// Homes that are looked at before one beside a portal is taken.
+const HOMES: usize = 16;
+/// How many homes further each stay begins: the way to the last one may lead through a portal.
+const MOVE: usize = 7_919;
 /// One over the plastic number and its square: the steps of the sequence that fills a square most
 /// evenly (Martin Roberts' R2), so that homes are spread however many there are.
 const SPREAD: (f64, f64) = (0.754_877_666_246_692_8, 0.569_840_290_998_053_3);
@@ -49,6 +55,8 @@ pub(super) struct Course {
     /// How far from it, in tiles each way.
     reach: f32,
     size: (f32, f32),
+    /// Where to step back to: a portal takes only who walks into it.
+    back: Position,
     goal: Position,
     /// Inputs until the next goal.
     left: u32,
@@ -61,15 +69,28 @@ impl Course {
     pub(super) fn new(plan: &Plan, number: usize, stay: u32, place: &Place) -> Self {
         let mut rng = Pcg32::seed_from_u64(plan.seed ^ (number as u64) << 32 ^ u64::from(stay));
         let (width, height) = place.size;
-        let (home, reach) = match (portal(plan, number, stay, place), plan.pattern) {
-            (Some(portal), _) => (portal, 0.0),
+        let portal = portal(plan, number, stay, place);
+        let (home, reach) = match (portal, plan.pattern) {
+            (Some(portal), _) => (portal.at, 0.0),
             (None, Pattern::Crowd) => (Position { x: width / 2.0, y: height / 2.0 }, JOSTLE),
-            (None, _) if plan.spread => (spread(number, place.size), ROAM),
+            (None, _) if plan.spread => (spread_home(number, stay, place), ROAM),
             (None, _) => (place.position, ROAM),
         };
         // Not all turn in the same instant.
         let left = rng.random_range(0..plan.rate.max(1));
-        Self { rng, home, reach, size: place.size, goal: home, left, held: plan.rate.max(1) }
+        let (size, held) = (place.size, plan.rate.max(1));
+        let back = portal.map_or(home, |portal| before(portal, place));
+        let mut course = Self { rng, home, reach, size, back, goal: home, left, held };
+        // Whoever was saved in a portal comes in there.
+        if portal.is_some_and(|portal| portal.at.distance(place.position) <= portal.radius) {
+            course.retreat();
+        }
+        course
+    }
+
+    /// Steps back for a second and comes again, such as where a portal refused.
+    pub(super) fn retreat(&mut self) {
+        (self.goal, self.left) = (self.back, self.held);
     }
 
     /// Where the next input leads.
@@ -87,8 +108,28 @@ impl Course {
     }
 }
 
+/// Bot `number`'s home on a map, clear of portals where that can be.
+fn spread_home(number: usize, stay: u32, place: &Place) -> Position {
+    let first = number.wrapping_add(MOVE.wrapping_mul(stay as usize));
+    let homes = (0..HOMES).map(|more| spread(first.wrapping_add(more * MOVE), place.size));
+    let clear = |home: &Position| {
+        // Corner to corner of where it roams.
+        let within = ROAM * std::f32::consts::SQRT_2;
+        place.portals.iter().all(|portal| portal.at.distance(*home) > portal.radius + within)
+    };
+    homes.clone().find(clear).unwrap_or_else(|| spread(first, place.size))
+}
+
+/// Outside of a portal, towards the middle of the map.
+fn before(portal: &Portal, place: &Place) -> Position {
+    let at = portal.at;
+    let (dx, dy) = (place.size.0 / 2.0 - at.x, place.size.1 / 2.0 - at.y);
+    let share = (portal.radius + STEP_BACK) / dx.hypot(dy).max(STEP_BACK);
+    Position { x: at.x + dx * share, y: at.y + dy * share }
+}
+
 /// The portal to be taken, if one is.
-fn portal(plan: &Plan, number: usize, stay: u32, place: &Place) -> Option<Position> {
+fn portal<'a>(plan: &Plan, number: usize, stay: u32, place: &'a Place) -> Option<&'a Portal> {
     let wanted = plan.map.as_ref();
     let portals = &place.portals;
     match plan.pattern {
@@ -96,16 +137,16 @@ fn portal(plan: &Plan, number: usize, stay: u32, place: &Place) -> Option<Positi
         Pattern::Random | Pattern::Crowd
             if let Some(direct) = portals.iter().find(|portal| Some(&portal.to) == wanted) =>
         {
-            Some(direct.at)
+            Some(direct)
         }
         _ => {
             let turn = number.wrapping_add(stay as usize).checked_rem(portals.len())?;
-            portals.get(turn).map(|portal| portal.at)
+            portals.get(turn)
         }
     }
 }
 
-/// Bot `number`'s place on a map of this size.
+/// The place of this number on a map of this size.
 fn spread(number: usize, (width, height): (f32, f32)) -> Position {
     let share = |step: f64| ((0.5 + step * number as f64) % 1.0) as f32;
     Position { x: share(SPREAD.0) * width, y: share(SPREAD.1) * height }
@@ -113,7 +154,7 @@ fn spread(number: usize, (width, height): (f32, f32)) -> Position {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EntityId, play::Portal};
+    use protocol::EntityId;
 
     use super::*;
 
@@ -168,6 +209,31 @@ mod tests {
             quarters[home.x as usize + 2 * home.y as usize] += 1;
         }
         assert!(quarters.iter().all(|count| (245..=255).contains(count)), "{quarters:?}");
+    }
+
+    #[test]
+    fn homes_keep_clear_of_portals_and_are_others_at_each_stay() {
+        let place = Place { size: (400.0, 300.0), ..place() };
+        let homes = |stay| (0..500).map(move |number| (number, stay));
+        for (number, stay) in homes(0).chain(homes(1)) {
+            let home = spread_home(number, stay, &place);
+            assert!(place.portals.iter().all(|portal| portal.at.distance(home) > ROAM), "{home:?}");
+        }
+        assert_ne!(spread_home(1, 0, &place), spread_home(1, 1, &place));
+    }
+
+    #[test]
+    fn who_is_refused_steps_back_and_comes_again() {
+        let mut course = Course::new(&plan(Pattern::Line), 0, 0, &place());
+        let portal = course.step();
+        course.retreat();
+        let way: Vec<_> = (0..11).map(|_| course.step()).collect();
+        assert_eq!((way[0], way[10]), (way[9], portal));
+        assert!((1.5..4.0).contains(&way[0].distance(portal)), "{way:?}");
+
+        // So does who comes in where a portal is.
+        let inside = Place { position: portal, ..place() };
+        assert_eq!(Course::new(&plan(Pattern::Line), 0, 0, &inside).step(), way[0]);
     }
 
     #[test]

@@ -23,7 +23,9 @@ use crate::{entrance::Entered, process::Process};
 
 /// Bots on their way in at once; Central hashes a password or two at a time and queues 64.
 const AT_ONCE: usize = 64;
-/// How long all bots may make no progress before the rest is given up.
+/// As [`AT_ONCE`], where nobody logs in.
+const AT_ONCE_RAW: usize = 512;
+/// How long nobody new may arrive before the rest is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The server's memory is compared with what it was with so many.
 pub(super) const FIRST: usize = 100;
@@ -136,7 +138,8 @@ impl Crew {
 
     fn set_out(&mut self) {
         let share = self.began.elapsed().as_secs_f64() * f64::from(self.ramp);
-        while self.coming.len() < AT_ONCE {
+        let at_once = if self.door.raw { AT_ONCE_RAW } else { AT_ONCE };
+        while self.coming.len() < at_once {
             let (number, origin) = if let Some(waiting) = self.waiting.pop_front() {
                 waiting
             } else if self.sent < self.there.len() && self.sent as f64 <= share {
@@ -151,11 +154,13 @@ impl Crew {
     }
 
     fn arrive(&mut self, number: usize, who: Who, entered: Entered) -> anyhow::Result<()> {
-        self.progress = Instant::now();
         if let (Some(known), Some(there)) = (self.known.get_mut(number), self.there.get_mut(number))
         {
             *known = Some(who);
-            *there |= self.map.as_ref().is_none_or(|map| *map == entered.place.map);
+            let arrived = self.map.as_ref().is_none_or(|map| *map == entered.place.map);
+            if arrived && !*there {
+                (*there, self.progress) = (true, Instant::now());
+            }
         }
         self.field.join(number, entered)?;
         if self.first_resident.is_none() && self.there() >= FIRST {
@@ -180,6 +185,6 @@ impl Crew {
 
     fn give_up(&mut self, error: &anyhow::Error) {
         self.failed += 1;
-        self.failure.get_or_insert_with(|| format!("{error:#}"));
+        self.failure.get_or_insert_with(|| error.to_string());
     }
 }

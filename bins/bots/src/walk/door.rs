@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often a bot tries to come in before it gives up.
-const TRIES: u32 = 8;
+const TRIES: u32 = 6;
 /// After the first try that failed; twice as long after each other one.
 const PAUSE: Duration = Duration::from_millis(200);
 

@@ -10,21 +10,25 @@ use std::{
         mpsc::{SyncSender, sync_channel},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow};
 use mio::Waker;
 use tokio::sync::mpsc;
 
-use super::{bot::Departure, course::Plan, ground::Ground, tally::Tally};
+use super::{
+    bot::Departure,
+    course::Plan,
+    ground::Ground,
+    tally::{Tally, Window},
+};
 use crate::entrance::Entered;
 
 /// What the field is told.
 pub(super) enum Order {
     Join(usize, Box<Entered>),
-    Open(Instant),
-    Close(Instant),
+    Count(Window),
 }
 
 /// A bot that is not on the field any more.
@@ -67,14 +71,14 @@ impl Field {
         self.order(Order::Join(number, Box::new(entered)))
     }
 
-    /// From now on it counts.
-    pub(super) fn start(&self) -> anyhow::Result<()> {
-        self.order(Order::Open(Instant::now()))
+    /// From now on and for so long it counts; then all leave.
+    pub(super) fn count(&self, lasting: Duration) -> anyhow::Result<()> {
+        let now = Instant::now();
+        self.order(Order::Count(Window { opened: Some(now), closed: Some(now + lasting) }))
     }
 
-    /// Nothing that happens from now on counts; all leave.
+    /// Waits until all have left.
     pub(super) async fn end(self) -> anyhow::Result<Tally> {
-        self.order(Order::Close(Instant::now()))?;
         let ended = tokio::task::spawn_blocking(|| self.thread.join()).await?;
         Ok(ended.map_err(|_| anyhow!("the bots' thread panicked"))??)
     }

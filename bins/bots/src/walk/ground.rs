@@ -1,14 +1,13 @@
 //! The field from inside: one loop over the sockets of all bots.
 //!
-//! An input is one write, at the time that a heap says; a snapshot is one read into a buffer that
+//! An input is one write when it is due; a snapshot is one read into a buffer that
 //! all share, of which only the head is looked at. What remains is the kernel's share.
 
 use std::{
-    cmp::Reverse,
-    collections::BinaryHeap,
     io::{self, Read},
     net::Shutdown,
     sync::{Arc, atomic::Ordering::Relaxed, mpsc::Receiver},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -16,6 +15,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use tokio::sync::mpsc;
 
 use super::{
+    agenda::Agenda,
     bot::{Bot, Counts, Departure, is_busy, prepare},
     course::Plan,
     field::{Order, Return, Scene},
@@ -26,13 +26,17 @@ use crate::entrance::Entered;
 /// Bots that read everything.
 const SAMPLED: usize = 16;
 /// Sockets looked at between two looks at what is due.
-const EVENTS: usize = 256;
+const EVENTS: usize = 1024;
 /// Larger than any frame, so that one read mostly empties a socket.
 const BUFFER: usize = 256 * 1024;
-/// How long the loop sleeps at most.
-const IDLE: Duration = Duration::from_millis(20);
+/// Between two looks at what has come and what is due, and so the most that this loop adds to an
+/// echo while it has time left. Without it each write of a server on this machine would also pay
+/// for waking this thread, which no player's network asks of a server.
+const PACE: Duration = Duration::from_millis(1);
 /// How long a socket without room is left alone.
 const BUSY: Duration = Duration::from_millis(10);
+/// How often it is looked whether somebody still waits for an answer.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long answers to the last inputs are waited for.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// How long the bots have to leave, saved.
@@ -55,11 +59,12 @@ pub(super) struct Ground {
     bots: Vec<Option<Bot>>,
     /// How often each has come in, by number.
     stays: Vec<u32>,
-    /// When to have which bot, on which of its stays, send its next input.
-    due: BinaryHeap<Reverse<(Instant, usize, u32)>>,
+    /// Which bots are to send their next input, and on which of their stays that was meant.
+    agenda: Agenda<(usize, u32)>,
     buffer: Vec<u8>,
     tally: Tally,
     window: Window,
+    next_turn: Instant,
     /// All accounts are closed: who goes now goes uncounted.
     settled: bool,
 }
@@ -84,10 +89,11 @@ impl Ground {
             epoch: Instant::now(),
             bots: (0..bots).map(|_| None).collect(),
             stays: vec![0; bots],
-            due: BinaryHeap::with_capacity(bots),
+            agenda: Agenda::default(),
             buffer: vec![0; BUFFER],
             tally: Tally::new()?,
             window: Window::default(),
+            next_turn: Instant::now(),
             settled: false,
         };
         Ok((ground, waker))
@@ -98,13 +104,14 @@ impl Ground {
         let mut events = Events::with_capacity(EVENTS);
         let closed = loop {
             self.turn(&mut events)?;
-            if let Some(closed) = self.window.closed {
-                break closed;
+            match self.window.closed {
+                Some(closed) if closed <= Instant::now() => break closed,
+                _ => {}
             }
         };
         let mut look = Instant::now();
         while look < closed + LAST_ANSWERS && self.somebody_waits(closed) {
-            while Instant::now() < look + IDLE {
+            while Instant::now() < look + LOOK {
                 self.turn(&mut events)?;
             }
             look = Instant::now();
@@ -118,9 +125,9 @@ impl Ground {
     }
 
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
-        let now = Instant::now();
-        let next = self.due.peek().map(|Reverse((due, ..))| due.saturating_duration_since(now));
-        match self.poll.poll(events, Some(next.unwrap_or(IDLE).min(IDLE))) {
+        thread::sleep(self.next_turn.saturating_duration_since(Instant::now()));
+        self.next_turn = Instant::now() + PACE;
+        match self.poll.poll(events, Some(Duration::ZERO)) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
@@ -140,8 +147,7 @@ impl Ground {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Join(number, entered) => self.join(number, *entered)?,
-                Order::Open(at) => self.window.opened = Some(at),
-                Order::Close(at) => self.window.closed = Some(at),
+                Order::Count(window) => self.window = window,
             }
         }
         Ok(())
@@ -154,7 +160,7 @@ impl Ground {
         };
         *stay += 1;
         let (course, schedule) = prepare(&self.plan, number, *stay, &entered, self.epoch);
-        self.due.push(Reverse((schedule.next().1, number, *stay)));
+        self.agenda.put(schedule.next().1, (number, *stay));
         let every = (self.stays.len() / SAMPLED).max(1);
         let sampled = number.is_multiple_of(every);
         let bot = place.insert(Bot::new(entered, course, schedule, sampled));
@@ -193,25 +199,23 @@ impl Ground {
 
     fn send_due(&mut self) {
         let now = Instant::now();
-        while let Some(Reverse((at, number, stay))) = self.due.peek().copied()
-            && at <= now
-        {
-            self.due.pop();
-            if self.window.closed.is_some_and(|closed| closed <= at)
-                || self.stays.get(number) != Some(&stay)
-            {
+        while let Some((number, stay)) = self.agenda.take(now) {
+            if self.stays.get(number) != Some(&stay) {
                 continue;
             }
             let Some(bot) = self.bots.get_mut(number).and_then(Option::as_mut) else {
                 continue;
             };
             let due = bot.schedule.next().1;
+            if self.window.closed.is_some_and(|closed| closed <= due) {
+                continue;
+            }
             let mut counts = Counts { tally: &mut self.tally, window: self.window, now };
             match bot.walk(&mut counts) {
                 Ok(()) => {
                     let next = bot.schedule.next().1;
                     let at = if next == due { now + BUSY } else { next };
-                    self.due.push(Reverse((at, number, stay)));
+                    self.agenda.put(at, (number, stay));
                 }
                 Err(error) => self.depart(number, Departure::Lost(error.kind().to_string())),
             }
@@ -233,7 +237,7 @@ impl Ground {
             // What the other map did not answer is not this one's to answer.
             Departure::Warp(_) => counts.tally.warps += u64::from(counted),
             Departure::Lost(reason) => {
-                bot.gives_up(self.window.closed.unwrap_or(now), &mut counts);
+                bot.gives_up(self.window.closed.map_or(now, |closed| closed.min(now)), &mut counts);
                 if counted {
                     bot.wait_ends(self.window, now);
                     counts.tally.disconnect(reason);

@@ -12,8 +12,10 @@ use protocol::{
 pub(super) enum Heard {
     Snapshot(Head),
     WarpTo(Box<ConnectionInfo>),
-    /// An input or a warp was not taken.
+    /// An input was not taken.
     Refused,
+    /// A warp did not happen.
+    WarpRefused,
     Goodbye(Option<Failure>),
     /// Something that only those who look at everything care for.
     Other,
@@ -34,7 +36,8 @@ impl Heard {
                 PlayMessage::Goodbye { failure } => Self::Goodbye(failure),
                 _ => Self::Other,
             },
-            Some(b"refused" | b"warp_refused") => Self::Refused,
+            Some(b"refused") => Self::Refused,
+            Some(b"warp_refused") => Self::WarpRefused,
             Some(_) => Self::Other,
         })
     }

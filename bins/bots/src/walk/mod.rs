@@ -3,11 +3,13 @@
 //! # Layout
 //! - here: what can be asked for, and the order of a run: gather, settle, measure, judge.
 //! - [`crew`]: brings the bots in and back; [`door`]: how one comes in.
-//! - [`field`]: the thread that plays for all; [`ground`]: its loop; [`bot`]: one of them.
+//! - [`field`]: the thread that plays for all; [`ground`]: its loop, [`agenda`]: what comes next in
+//!   it; [`bot`]: one of them.
 //! - [`schedule`]: when inputs are due, and which were answered. [`course`]: where a bot walks.
 //! - [`input`]: what a bot says; [`heard`]: what it hears; [`sight`]: what the sampled ones see.
 //! - [`tally`]: what is counted; [`report`]: how it is told.
 
+mod agenda;
 mod bot;
 mod course;
 mod crew;
@@ -83,7 +85,7 @@ pub(crate) struct Walk {
     #[arg(long, value_name = "MAP")]
     map: Option<MapName>,
 
-    /// How many set out a second; 64 are on their way in at once
+    /// How many set out a second; through Central, 64 are on their way in at once
     #[arg(long, value_name = "PER_SECOND", default_value = "1000", value_parser = value_parser!(u32).range(1..))]
     ramp: u32,
 
@@ -144,10 +146,11 @@ impl Walk {
         let (connected, began) = (crew.there(), Instant::now());
         let cpu = Process::this().cpu()?;
         let server_cpu = server.map(Process::cpu).transpose()?;
-        crew.field.start()?;
+        crew.field.count(Duration::from_secs(self.seconds))?;
         stay(&mut crew, "measuring", self.seconds).await?;
 
-        let (lasted, cpu) = (began.elapsed(), Process::this().cpu()?.saturating_sub(cpu));
+        let lasted = began.elapsed();
+        let cpu_percent = percent(Process::this().cpu()?.saturating_sub(cpu), lasted);
         let server = match (server, server_cpu) {
             (Some(process), Some(before)) => Some(Server::look(process, before, lasted, &crew)?),
             _ => None,
@@ -156,8 +159,8 @@ impl Walk {
             talk(&format!("bots: {} could not come, the first of them: {why}", crew.failed));
         }
         let tally = crew.end().await?;
-        let clients = usize::try_from(self.clients)?;
-        Ok(Report::new(&tally, Frame { clients, connected, lasted, cpu, server }))
+        let (clients, seconds) = (usize::try_from(self.clients)?, self.seconds as f64);
+        Ok(Report::new(&tally, Frame { clients, connected, seconds, cpu_percent, server }))
     }
 
     /// Says which of the bounds were missed.

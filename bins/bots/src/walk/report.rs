@@ -72,16 +72,16 @@ pub(super) struct Server {
 pub(super) struct Frame {
     pub(super) clients: usize,
     pub(super) connected: usize,
-    pub(super) lasted: Duration,
-    /// This process's time on a core over the window.
-    pub(super) cpu: Duration,
+    /// How long the window was open.
+    pub(super) seconds: f64,
+    /// This process's share of a core.
+    pub(super) cpu_percent: f64,
     pub(super) server: Option<Server>,
 }
 
 impl Report {
     pub(super) fn new(tally: &Tally, frame: Frame) -> Self {
-        let Frame { clients, connected, lasted, cpu, server } = frame;
-        let seconds = lasted.as_secs_f64();
+        let Frame { clients, connected, seconds, cpu_percent, server } = frame;
         let each = |count: u64| count as f64 / seconds / connected.max(1) as f64;
         let spread = |times: &super::tally::Times| Spread {
             count: times.count(),
@@ -107,7 +107,7 @@ impl Report {
             refused: tally.refused,
             disconnects: tally.disconnects,
             reasons: tally.reasons.iter().map(|(why, n)| format!("{n} × {why}")).collect(),
-            bots_cpu_percent: percent(cpu, lasted),
+            bots_cpu_percent: cpu_percent,
             server,
         }
     }

@@ -2,7 +2,10 @@
 //!
 //! An input's due time follows from its number alone, whatever the bot or the server is held up
 //! by, and an echo is counted from there: who is late is charged for it, and what was never
-//! answered is not forgotten. (This is what "no coordinated omission" asks for.)
+//! answered is not forgotten. (This is what "no coordinated omission" asks for.) Where several are
+//! due at once, as after a stall, only the newest is sent, as a player would: its answer answers
+//! those before it, and each of them is charged for from its own time. To send them all would make
+//! a stall of the bots longer.
 
 use std::{
     iter,
@@ -33,9 +36,16 @@ impl Schedule {
         (self.sent + 1, self.due(self.sent + 1))
     }
 
-    /// The next input has gone out.
-    pub(super) fn advance(&mut self) {
-        self.sent += 1;
+    /// The newest input that is due by now, or else the next one.
+    pub(super) fn newest(&self, now: Instant) -> u32 {
+        let (next, due) = self.next();
+        let behind = now.saturating_duration_since(due).as_nanos() / self.period.as_nanos().max(1);
+        next.saturating_add(u32::try_from(behind).unwrap_or(u32::MAX))
+    }
+
+    /// This input has gone out; those before it that had not never will.
+    pub(super) fn advance(&mut self, seq: u32) {
+        self.sent = seq;
     }
 
     /// The due times of the inputs that are answered by this `ack` and were not before.
@@ -82,9 +92,10 @@ mod tests {
     fn an_answer_answers_all_before_it_once() {
         let epoch = Instant::now();
         let mut schedule = Schedule::new(epoch, epoch, PERIOD, 0.0);
-        for _ in 0..3 {
-            schedule.advance();
-        }
+        assert_eq!(schedule.newest(epoch), 1);
+        // After a stall: one stands for three.
+        assert_eq!(schedule.newest(epoch + ms(299)), 3);
+        schedule.advance(3);
         let dues = |schedule: &mut Schedule, ack| -> Vec<_> {
             schedule.acknowledge(ack).map(|due| due - epoch).collect()
         };
@@ -97,7 +108,7 @@ mod tests {
     fn what_is_due_and_was_not_even_sent_is_unanswered() {
         let epoch = Instant::now();
         let mut schedule = Schedule::new(epoch, epoch, PERIOD, 0.0);
-        schedule.advance();
+        schedule.advance(1);
         schedule.acknowledge(1).for_each(drop);
         let missing: Vec<_> = schedule.unanswered(epoch + ms(301)).collect();
         assert_eq!(missing, [epoch + ms(100), epoch + ms(200), epoch + ms(300)]);
