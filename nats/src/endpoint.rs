@@ -132,8 +132,9 @@ where
     if patience.is_zero() {
         return debug!(subject = R::SUBJECT, "a request came after its deadline and is dropped");
     }
-    // In an async block, so that not even its first step is done for a repetition.
-    let work = async { handle(body).await };
+    // In an async block, so that not even its first step is done for a repetition. In a box of its
+    // own, so that what holds it stays small: it is moved from hand to hand, and often unused.
+    let work = async { Box::pin(handle(body)).await };
     let outcome = answers.first(head.request_id, in_deadline::<R>(work, patience)).await;
     respond(&request, outcome).await;
 }

@@ -5,12 +5,13 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::{Context, bail};
 use clap::{Args, value_parser};
 use protocol::{
-    EntityId, Position,
+    ConnectionInfo, Position,
     frame::Encoding,
     play::{PlayInput, PlayMessage, Portal},
+    snapshot::Snapshot,
 };
 use serde::Serialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use wire::Connection;
 
 use crate::{
@@ -26,6 +27,8 @@ use crate::{
 const BEFORE: f32 = 0.05;
 /// How near to a place one is there.
 const NEAR: f32 = 0.03;
+/// Between two ticks of a map.
+const TICK: Duration = Duration::from_millis(50);
 /// For a walk to the portal, and for a warp.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,10 +59,11 @@ pub(crate) struct Warp {
 /// What was measured. The fields' names are those of the JSON.
 #[derive(Debug, Serialize)]
 struct Report {
-    /// From the step into the circle to the first word of the other map.
+    /// From the word that steps into the circle to the first word of the other map. The map takes
+    /// the word in with its next tick.
     warp: Spread,
-    /// Of it, until the first map said where to go: the tick, the route, the seat and the transfer.
-    told: Spread,
+    /// Of it, from when the map showed the step: the route, the seat, the transfer, the arrival.
+    handoff: Spread,
 }
 
 impl Warp {
@@ -68,16 +72,18 @@ impl Warp {
         let members = company::gather(&self.central, &self.accounts, 1).await?;
         let member = members.into_iter().next().context("nobody came")?;
         let mut stay = Stay::begin(&self.central, &member).await?;
-        let (mut warp, mut told) = (Times::new()?, Times::new()?);
+        let (mut warp, mut handoff) = (Times::new()?, Times::new()?);
         for _ in 0..self.count {
             let portal = stay.stand_before_a_portal().await?;
+            // Whoever steps in right after a tick showed it there always waits for a whole one.
+            sleep(TICK.mul_f64(rand::random())).await;
             let step = Instant::now();
-            let after = stay.step_into(&portal, &member).await?;
+            let shown = stay.step_into(&portal, &member).await?;
             warp.record(step.elapsed());
-            told.record(after);
+            handoff.record(shown.elapsed());
         }
         stay.connection.send(&PlayInput::Leave).await?;
-        let report = Report { warp: warp.spread(), told: told.spread() };
+        let report = Report { warp: warp.spread(), handoff: handoff.spread() };
         data(&if self.json { serde_json::to_string(&report)? } else { report.text() });
         Ok(self.judge(&report))
     }
@@ -96,7 +102,7 @@ impl Warp {
 
 impl Report {
     fn text(&self) -> String {
-        format!("warp: {}\ntold where to go: {}", self.warp, self.told)
+        format!("warp: {}\nhand-off: {}", self.warp, self.handoff)
     }
 }
 
@@ -130,33 +136,44 @@ impl Stay {
         let mut at = self.place.position;
         while far(at, there) > NEAR {
             if let PlayMessage::Snapshot { view } = self.hear().await? {
-                let own = |you: EntityId| view.moves.iter().find(|moved| moved.entity == you);
-                at = own(self.place.you).map_or(at, |moved| moved.position);
+                at = self.own_position(&view).unwrap_or(at);
             }
         }
         Ok(())
     }
 
-    /// Goes through, and returns how long it took to be told where to.
-    async fn step_into(&mut self, portal: &Portal, member: &Member) -> anyhow::Result<Duration> {
-        let step = Instant::now();
+    /// Goes through, and returns when the step was shown.
+    async fn step_into(&mut self, portal: &Portal, member: &Member) -> anyhow::Result<Instant> {
         self.connection.send(&PlayInput::Walk { to: portal.at, seq: 0 }).await?;
-        let seat =
-            timeout(PATIENCE, self.until_told()).await.context("the warp takes too long")??;
-        let told = step.elapsed();
+        let telling = timeout(PATIENCE, self.until_told(portal)).await;
+        let (shown, seat) = telling.context("the warp takes too long")??;
         let (connection, place, _) = arrive(&seat, member.login.clone(), member.character).await?;
         *self = Self { connection, place };
-        Ok(told)
+        Ok(shown)
     }
 
-    async fn until_told(&mut self) -> anyhow::Result<protocol::ConnectionInfo> {
+    async fn until_told(&mut self, portal: &Portal) -> anyhow::Result<(Instant, ConnectionInfo)> {
+        let mut shown = None;
         loop {
             match self.hear().await? {
-                PlayMessage::WarpTo { connection } => return Ok(connection),
+                PlayMessage::Snapshot { view } => {
+                    let at = self.own_position(&view);
+                    if at.is_some_and(|at| far(at, portal.at) <= portal.radius) {
+                        shown = shown.or_else(|| Some(Instant::now()));
+                    }
+                }
+                PlayMessage::WarpTo { connection } => {
+                    return Ok((shown.unwrap_or_else(Instant::now), connection));
+                }
                 PlayMessage::WarpRefused { failure, .. } => return Err(failure.into()),
                 _ => {}
             }
         }
+    }
+
+    fn own_position(&self, view: &Snapshot) -> Option<Position> {
+        let own = view.moves.iter().find(|moved| moved.entity == self.place.you);
+        own.map(|moved| moved.position)
     }
 
     async fn hear(&mut self) -> anyhow::Result<PlayMessage> {

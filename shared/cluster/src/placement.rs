@@ -75,9 +75,11 @@ pub fn spawner(
         let message = format!("no spawner may run {map}; known maps: {}", names.join(", "));
         return Err(Failure::new(Code::MapUnknown, message));
     }
+    let run = registry.run_by();
+    let run_by = |spawner: &Spawner| run.get(&spawner.spawner).copied().unwrap_or_default();
     let able = fleet
         .healthy(now)
-        .map(|spawner| (spawner, load(registry, fleet, spawner)))
+        .map(|spawner| (spawner, load(registry, fleet, spawner, run_by(spawner))))
         .filter(|(spawner, load)| spawner.maps.contains(map) && *load < spawner.slots as usize);
     let least = able.min_by(|(a, load_a), (b, load_b)| {
         // Shares of slots, compared without division; the id settles a tie the same way always.
@@ -92,12 +94,12 @@ pub fn spawner(
     })
 }
 
-/// Map Servers that a spawner runs or is about to: dead ones that will return, which only its
-/// beats count, and those that were started since its last beat.
-fn load(registry: &Registry, fleet: &Fleet, spawner: &Spawner) -> usize {
+/// Map Servers that a spawner has: those it is known to run, dead ones that will return, which only
+/// its beats count, and those that were started since its last beat.
+fn load(registry: &Registry, fleet: &Fleet, spawner: &Spawner, run: usize) -> usize {
     let is_to_come = |child: &&StartChild| {
         child.channel.is_none_or(|channel| !registry.is_taken(&child.map, channel))
     };
     let to_come = fleet.starting(&spawner.spawner).filter(is_to_come).count();
-    (spawner.used as usize).max(registry.run_by(&spawner.spawner)) + to_come
+    (spawner.used as usize).max(run) + to_come
 }

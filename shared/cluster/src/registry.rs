@@ -76,9 +76,13 @@ impl Registry {
         }
     }
 
-    /// Map Servers that a spawner runs.
-    pub fn run_by(&self, spawner: &SpawnerId) -> usize {
-        self.maps().filter(|server| server.spawner.as_ref() == Some(spawner)).count()
+    /// How many Map Servers each spawner runs; one that runs none is left out.
+    pub fn run_by(&self) -> BTreeMap<&SpawnerId, usize> {
+        let mut run = BTreeMap::new();
+        for spawner in self.maps().filter_map(|server| server.spawner.as_ref()) {
+            *run.entry(spawner).or_default() += 1;
+        }
+        run
     }
 
     /// One of them.

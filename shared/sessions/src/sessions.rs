@@ -15,6 +15,23 @@ static DELETE_UNCHANGED: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Reads keys, and prolongs each in which its proof stands, in one step and one round trip. What is
+/// no text reads as an empty one.
+static USE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local texts = {}
+         for i, key in ipairs(KEYS) do
+           local text = redis.pcall('GET', key)
+           if type(text) == 'table' then text = '' end
+           if text and string.find(text, ARGV[i + 1], 1, true) then
+             redis.call('PEXPIRE', key, ARGV[1])
+           end
+           texts[i] = text
+         end
+         return texts",
+    )
+});
+
 /// Redis counts in milliseconds and refuses zero.
 const TTL_MIN: Duration = Duration::from_millis(1);
 /// Redis adds it to the time of day and refuses an overflow; a year is for ever here.
@@ -114,22 +131,12 @@ impl Sessions {
         token: &AccessToken,
     ) -> Result<Option<Session>, SessionsError> {
         let key = self.key(account);
-        self.redis
-            .within_deadline(async {
-                let Some((_, record)) = self.read(&key).await? else { return Ok(None) };
-                if !record.is_proved_by(token) {
-                    return Ok(None);
-                }
-                // A login between the two commands gets the full time that it has anyway.
-                let mut redis = self.redis.commands();
-                let prolonged: bool = redis
-                    .pexpire(&key, self.ttl_ms())
-                    .await
-                    .map_err(|error| self.redis.failed(&key, &error))?;
-                let session = Session { account, session: record.session, name: record.name };
-                Ok(prolonged.then_some(session))
-            })
-            .await
+        let mut texts = self.use_those([(key.as_str(), Record::proof_of(token))]).await?;
+        let Some(text) = texts.pop().flatten() else { return Ok(None) };
+        let record = self.parse(&key, &text)?;
+        let Record { session, name, .. } = &record;
+        let session = Session { account, session: *session, name: name.clone() };
+        Ok(record.is_proved_by(token).then_some(session))
     }
 
     /// Logs out. A newer session of the account stays; `false` if this one was already over.
@@ -169,25 +176,30 @@ impl Sessions {
             return Ok(Vec::new());
         }
         let keys: Vec<_> = sessions.iter().map(|(account, _)| self.key(*account)).collect();
-        let failed = |error| self.redis.failed("the sessions asked for", &error);
+        let proofs = sessions.iter().map(|(_, session)| session.to_string());
+        let texts = self.use_those(keys.iter().map(String::as_str).zip(proofs)).await?;
+        let holds = |((key, text), (_, session)): ((&String, Option<String>), &(_, SessionId))| {
+            let record = text.and_then(|text| self.parse(key, &text).ok());
+            record.is_some_and(|record| record.session == *session)
+        };
+        Ok(keys.iter().zip(texts).zip(sessions).map(holds).collect())
+    }
+
+    /// What stands in these keys; each that holds its proof is prolonged.
+    async fn use_those<'k>(
+        &self,
+        keys: impl IntoIterator<Item = (&'k str, String)>,
+    ) -> Result<Vec<Option<String>>, SessionsError> {
+        let mut asked = USE.prepare_invoke();
+        asked.arg(self.ttl_ms());
+        for (key, proof) in keys {
+            asked.key(key).arg(proof);
+        }
         self.redis
             .within_deadline(async {
                 let mut redis = self.redis.commands();
-                let texts: Vec<Option<String>> = redis.mget(&keys).await.map_err(failed)?;
-                let mut prolong = redis::pipe();
-                let mut hold = Vec::with_capacity(sessions.len());
-                for ((key, text), (_, session)) in keys.iter().zip(texts).zip(sessions) {
-                    let record = text.and_then(|text| self.parse(key, &text).ok());
-                    let holds = record.is_some_and(|record| record.session == *session);
-                    if holds {
-                        prolong.pexpire(key, self.ttl_ms()).ignore();
-                    }
-                    hold.push(holds);
-                }
-                if !prolong.is_empty() {
-                    prolong.exec_async(&mut redis).await.map_err(failed)?;
-                }
-                Ok(hold)
+                let texts = asked.invoke_async(&mut redis).await;
+                texts.map_err(|error| self.redis.failed("the sessions asked for", &error))
             })
             .await
     }

@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn find_account(&self, name: &str) -> Result<Option<Account>, StoreError> {
-        self.within_deadline(async {
+        self.within_deadline(Box::pin(async {
             let mut connection = self.read().await?;
             let row: Option<AccountRow> = connection
                 .query("SELECT id, name, password_hash FROM accounts WHERE name = $1")
@@ -67,7 +67,7 @@ impl Store {
                 .fetch_optional()
                 .await?;
             row.map(Account::try_from).transpose()
-        })
+        }))
         .await
     }
 }

@@ -92,7 +92,7 @@ impl Store {
         &self,
         account: AccountId,
     ) -> Result<Vec<CharacterSummary>, StoreError> {
-        self.within_deadline(async {
+        self.within_deadline(Box::pin(async {
             let mut connection = self.read().await?;
             let rows: Vec<CharacterRow> = connection
                 .query(select_characters!("WHERE account = $1 ORDER BY created_ms, id"))
@@ -100,7 +100,7 @@ impl Store {
                 .fetch_all()
                 .await?;
             rows.into_iter().map(|row| Character::try_from(row).map(|it| it.summary)).collect()
-        })
+        }))
         .await
     }
 
@@ -113,7 +113,7 @@ impl Store {
         account: AccountId,
         character: CharacterId,
     ) -> Result<Option<Character>, StoreError> {
-        self.within_deadline(async {
+        self.within_deadline(Box::pin(async {
             let mut connection = self.read().await?;
             let row: Option<CharacterRow> = connection
                 .query(select_characters!("WHERE id = $1 AND account = $2"))
@@ -122,7 +122,7 @@ impl Store {
                 .fetch_optional()
                 .await?;
             row.map(Character::try_from).transpose()
-        })
+        }))
         .await
     }
 

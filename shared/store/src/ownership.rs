@@ -76,7 +76,7 @@ impl Store {
         character: CharacterId,
         owner: &Life,
     ) -> Result<LoadedCharacter, StoreError> {
-        self.within_deadline(async {
+        self.within_deadline(Box::pin(async {
             let mut connection = self.read().await?;
             let found = find(&mut connection, character).await?;
             let found = found.ok_or(StoreError::CharacterUnknown)?;
@@ -90,7 +90,7 @@ impl Store {
                 claim: Claim { owner: owner.clone(), epoch: found.epoch, version: found.version },
                 state: found.state,
             })
-        })
+        }))
         .await
     }
 

@@ -1,6 +1,6 @@
 //! The database: open, ping, close, and what every call on it has in common.
 
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::PgPool;
 use tokio::time::timeout;
@@ -60,10 +60,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.within_deadline(async {
+        self.within_deadline(Box::pin(async {
             self.read().await?.query("SELECT 1").execute().await?;
             Ok(())
-        })
+        }))
         .await
     }
 
@@ -89,7 +89,7 @@ impl Store {
         T: Send + 'static,
         W: for<'t> FnOnce(&'t mut Transaction) -> Working<'t, T> + Send + 'static,
     {
-        self.within_deadline(async {
+        self.within_deadline(Box::pin(async {
             match &self.pools {
                 Engine::Sqlite(pools) => pools.writer.change(Box::new(work)).await,
                 // PostgreSQL brings the commits of several connections to the disk together.
@@ -100,15 +100,15 @@ impl Store {
                     Ok(done)
                 }
             }
-        })
+        }))
         .await
     }
 
     /// Runs the work of one call. Work that is cut off leaves no open transaction behind.
-    pub(crate) async fn within_deadline<T>(
-        &self,
-        work: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, StoreError> {
+    ///
+    /// In a box, because what a driver does with a connection takes kilobytes, which would be
+    /// copied at each call from one future into the next.
+    pub(crate) async fn within_deadline<T>(&self, work: Working<'_, T>) -> Result<T, StoreError> {
         let error = match timeout(CALL_DEADLINE, work).await {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(Fault::Answer(error))) => return Err(error),
