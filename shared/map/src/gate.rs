@@ -13,7 +13,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, Sleep, sleep, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 use tracing::{Instrument, debug, info, info_span, warn};
 use wire::{Connection, Limits, Reader, WireError, Writer};
 
@@ -61,7 +64,8 @@ impl Gate {
                 if let Some((connection, admitted)) = gate.arrive(stream, draining).await {
                     // A task of its own: what it takes to come in is a lot of memory, and most of
                     // the time nobody comes in.
-                    let play = async move { gate.play(connection, admitted).await };
+                    let writers = tasks.clone();
+                    let play = async move { gate.play(connection, admitted, writers).await };
                     tasks.spawn(play.instrument(played));
                 }
                 drop(permit);
@@ -104,18 +108,17 @@ impl Gate {
         }
     }
 
-    async fn play(&self, connection: Connection, admitted: Admitted) {
+    /// Serves a player: one task reads, another writes. In one, each of the twenty snapshots a
+    /// second would look for input too, and each input for snapshots.
+    async fn play(&self, connection: Connection, admitted: Admitted, tasks: TaskTracker) {
         let Admitted { entity, messages } = admitted;
         let (mut reader, writer) = connection.split();
-        {
-            let writing = write(writer, messages);
-            let reading = self.read(&mut reader, entity);
-            tokio::pin!(writing, reading);
-            tokio::select! {
-                () = &mut writing => {}
-                // The host has been told; it still has its last words.
-                () = &mut reading => writing.await,
-            }
+        let writing = write(writer, messages).in_current_span();
+        let mut writing = AbortOnDropHandle::new(tasks.spawn(writing));
+        tokio::select! {
+            _ = &mut writing => {}
+            // The host has been told; it still has its last words.
+            () = self.read(&mut reader, entity) => drop(writing.await),
         }
         reader.drain().await;
     }
