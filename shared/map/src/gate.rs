@@ -1,6 +1,6 @@
 //! Clients' connections: taken, admitted, served.
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use protocol::{
@@ -18,11 +18,11 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 use tracing::{Instrument, debug, info, info_span, warn};
-use wire::{Connection, Limits, Reader, WireError, Writer};
+use wire::{Connection, Limits, Reader, WireError};
 
 use crate::{
     admission::{Admission, Refusal},
-    host::{Admitted, Command, HostLink, Inbox, draining},
+    host::{Admitted, Command, HostLink, draining},
 };
 
 /// Connections that are not admitted yet, at most; more wait in the system's backlog.
@@ -31,8 +31,6 @@ const GUESTS: usize = 256;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long clients have to read their goodbyes when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// Letters that memory is kept for between two sends.
-const LETTERS_KEPT: usize = 16;
 
 /// Takes clients' connections and serves them.
 #[derive(Debug)]
@@ -59,14 +57,13 @@ impl Gate {
             let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
             let (gate, draining) = (gate.clone(), draining.clone());
             let (tasks, span) = (connections.clone(), info_span!("connection", peer));
-            let played = span.clone();
             let arrival = async move {
                 if let Some((connection, admitted)) = gate.arrive(stream, draining).await {
                     // A task of its own: what it takes to come in is a lot of memory, and most of
-                    // the time nobody comes in.
+                    // the time nobody comes in. Nor is it polled within the span, which is entered
+                    // for each input then, and of which nothing is said any more.
                     let writers = tasks.clone();
-                    let play = async move { gate.play(connection, admitted, writers).await };
-                    tasks.spawn(play.instrument(played));
+                    tasks.spawn(async move { gate.play(connection, admitted, writers).await });
                 }
                 drop(permit);
             };
@@ -108,12 +105,15 @@ impl Gate {
         }
     }
 
-    /// Serves a player: one task reads, another writes. In one, each of the twenty snapshots a
-    /// second would look for input too, and each input for snapshots.
+    /// Serves a player: one task reads, another writes what the host cannot at once.
     async fn play(&self, connection: Connection, admitted: Admitted, tasks: TaskTracker) {
         let Admitted { entity, messages } = admitted;
         let (mut reader, writer) = connection.split();
-        let writing = write(writer, messages).in_current_span();
+        let writing = async move {
+            if let Err(error) = messages.deliver(writer).await {
+                debug!(%entity, %error, "the client cannot be told any more");
+            }
+        };
         let mut writing = AbortOnDropHandle::new(tasks.spawn(writing));
         tokio::select! {
             _ = &mut writing => {}
@@ -175,20 +175,6 @@ async fn refuse(mut connection: Connection, refusal: Refusal) {
             connection.close().await;
         }
     }
-}
-
-/// Sends what the host says until the host has ended it or the client does not read. The host
-/// notices the latter by the dropped queue.
-async fn write(mut writer: Writer, inbox: Inbox) {
-    let (mut letters, mut snapshot) = (VecDeque::new(), Vec::new());
-    while inbox.take(&mut letters, &mut snapshot).await {
-        if let Err(error) = writer.send_all_and(letters.drain(..), &snapshot).await {
-            return debug!(%error, "the client cannot be told any more");
-        }
-        snapshot.clear();
-        letters.shrink_to(LETTERS_KEPT);
-    }
-    writer.close().await;
 }
 
 /// How long a client has been silent. One timer for a whole stay: to set one for each frame would

@@ -20,9 +20,9 @@ use world::{
 };
 
 /// How long a stretch of the last minute is.
-const STRETCH: Duration = Duration::from_secs(30);
+const STRETCH: Duration = Duration::from_secs(15);
 /// Whole stretches that are kept beside the one that is being written.
-const STRETCHES: usize = 2;
+const STRETCHES: usize = 4;
 /// Most bytes of a stretch: one that is full sooner ends sooner.
 const STRETCH_MAX: usize = 16 * 1024 * 1024;
 /// Entries that wait for the disk at most; a second of a full map.
@@ -55,6 +55,22 @@ struct Flight {
     begun: Instant,
 }
 
+impl Flight {
+    /// Begins the next stretch.
+    fn turn(&mut self, mut header: Vec<u8>, now: Instant) {
+        if self.before.len() >= STRETCHES {
+            self.before.pop_front();
+        }
+        // It will be about as long as this one, and memory that is doubled when it is full is half
+        // empty: it is that of all players' inputs.
+        header.reserve_exact(self.now.len() + self.now.len() / 8);
+        let mut ended = std::mem::replace(&mut self.now, header);
+        ended.shrink_to_fit();
+        self.before.push_back(ended);
+        self.begun = now;
+    }
+}
+
 impl Recorder {
     /// Begins with the state of a stage.
     ///
@@ -80,24 +96,19 @@ impl Recorder {
 
     /// Something happens.
     pub(crate) fn input(&mut self, input: &Input) {
-        let mut input = input.clone();
-        if let Input::Walk { seq, .. } | Input::Act { seq, .. } = &mut input {
-            // It is a client's own, and nothing comes of it but an acknowledgement.
-            *seq = 0;
-        }
-        self.write(&Entry::Input(input));
+        self.write(Entry::Input(input));
     }
 
     /// A character comes.
     pub(crate) fn entered(&mut self, name: &str, at: Option<Position>, data: &Value) {
-        self.write(&Entry::Input(Input::Enter { name: name.to_owned(), at, data: data.clone() }));
+        self.input(&Input::Enter { name: name.to_owned(), at, data: data.clone() });
     }
 
     /// A tick has passed.
     pub(crate) fn ticked<W: World>(&mut self, stage: &Stage<W>, now: Instant) {
         if self.file.is_some() {
-            match recording::hash(stage).map(Entry::Hash) {
-                Ok(hash) => self.write(&hash),
+            match recording::hash(stage) {
+                Ok(hash) => self.write(Entry::Hash(hash)),
                 Err(error) => self.stop(&error.to_string()),
             }
         }
@@ -105,13 +116,7 @@ impl Recorder {
         let is_full = flight.now.len() >= STRETCH_MAX;
         if is_full || now >= flight.begun + STRETCH {
             match recording::header(stage, PROGRAM) {
-                Ok(header) => {
-                    if flight.before.len() >= STRETCHES {
-                        flight.before.pop_front();
-                    }
-                    flight.before.push_back(std::mem::replace(&mut flight.now, header));
-                    flight.begun = now;
-                }
+                Ok(header) => flight.turn(header, now),
                 Err(error) => {
                     error!(%error, "the last minute is not kept any more");
                     self.flight = None;
@@ -120,21 +125,19 @@ impl Recorder {
         }
     }
 
-    fn write(&mut self, entry: &Entry) {
-        if self.file.is_none() && self.flight.is_none() {
-            return;
-        }
-        let bytes = match recording::entry(entry) {
-            Ok(bytes) => bytes,
-            Err(error) => return self.stop(&error.to_string()),
-        };
-        if let Some(flight) = &mut self.flight {
-            flight.now.extend_from_slice(&bytes);
-        }
-        if let Some(file) = &self.file
-            && file.try_send(bytes).is_err()
+    fn write(&mut self, entry: Entry<'_>) {
+        if let Some(flight) = &mut self.flight
+            && let Err(error) = recording::put(&mut flight.now, entry)
         {
-            self.stop("the disk is too slow, or full");
+            return self.stop(&error.to_string());
+        }
+        if let Some(file) = &self.file {
+            let mut bytes = Vec::new();
+            if let Err(error) = recording::put(&mut bytes, entry) {
+                self.stop(&error.to_string());
+            } else if file.try_send(bytes).is_err() {
+                self.stop("the disk is too slow, or full");
+            }
         }
     }
 

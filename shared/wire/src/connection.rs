@@ -112,6 +112,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::Frame;
     use crate::loopback::{LIMITS, connections, frame, sockets};
 
     async fn raw() -> (TcpStream, Connection) {
@@ -126,8 +127,13 @@ mod tests {
         let (mut reader, mut writer) = server.split();
         client.send(&"one").await.unwrap();
         assert_eq!(reader.receive().await.unwrap(), Encoding::Msgpack.encode(&"one").unwrap());
-        writer.send_all(["two", "three"].map(Bytes::from)).await.unwrap();
-        writer.send_encoded(Bytes::from("four")).await.unwrap();
+        for word in ["two", "three"] {
+            writer.push(word.as_bytes()).unwrap();
+        }
+        writer.flush().await.unwrap();
+        let mut four = Frame::default();
+        four.fill(|out| out.extend_from_slice(b"four")).unwrap();
+        assert!(writer.try_send(&four).unwrap());
         writer.close().await;
         for word in ["two", "three", "four"] {
             assert_eq!(client.receive().await.unwrap(), word);

@@ -26,4 +26,4 @@ pub use connection::Connection;
 pub use error::WireError;
 pub use handshake::{Limits, accept, connect};
 pub use reader::Reader;
-pub use writer::Writer;
+pub use writer::{Frame, Writer};

@@ -1,9 +1,6 @@
 //! What is said to the peer.
 
-use std::{
-    io::{self, IoSlice},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use protocol::frame::{Encoding, FRAME_MAX};
@@ -11,10 +8,6 @@ use serde::Serialize;
 use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time::timeout};
 
 use crate::{WireError, codec::HEADER};
-
-/// Most memory that is kept for what is to be written, in bytes: a server has many connections,
-/// and few have much to write at a time.
-const KEPT: usize = 4 * 1024;
 
 /// The writing half of a [`Connection`](crate::Connection).
 ///
@@ -50,62 +43,77 @@ impl Writer {
         self.flush().await
     }
 
-    /// Sends one message that is encoded already, such as one that goes to many.
+    /// Takes in one more encoded message; [`Writer::try_flush`] or the next call that sends writes
+    /// it.
     ///
     /// # Errors
-    /// As [`Writer::send`].
-    pub async fn send_encoded(&mut self, payload: Bytes) -> Result<(), WireError> {
-        self.push(&payload)?;
-        self.flush().await
+    /// [`WireError::FrameTooLarge`], and nothing was taken in.
+    pub fn push(&mut self, payload: &[u8]) -> Result<(), WireError> {
+        self.pending.put_slice(&header(payload)?);
+        self.pending.put_slice(payload);
+        Ok(())
     }
 
-    /// Sends encoded messages in one go, under one deadline. All of them are held in memory at
-    /// once, so the caller bounds how many.
+    /// Writes what the operating system takes at once. True: nothing is left.
     ///
     /// # Errors
-    /// As [`Writer::send`]; after [`WireError::FrameTooLarge`] the messages before that one go
-    /// out with the next call.
-    pub async fn send_all(
-        &mut self,
-        payloads: impl IntoIterator<Item = Bytes>,
-    ) -> Result<(), WireError> {
-        for payload in payloads {
-            self.push(&payload)?;
+    /// [`WireError::Io`].
+    pub fn try_flush(&mut self) -> Result<bool, WireError> {
+        if self.pending.is_empty() {
+            return Ok(true);
         }
-        self.flush().await
+        let taken = self.try_write(&self.pending)?;
+        self.pending.advance(taken);
+        self.give_back();
+        Ok(self.pending.is_empty())
     }
 
-    /// As [`Writer::send_all`], and then one more message, which is not copied where the operating
-    /// system takes all at once; an empty one is none. For what is sent often.
+    /// As [`Writer::try_flush`] with one more message, which comes as a whole frame, so that it is
+    /// copied only where the operating system does not take all of it.
     ///
     /// # Errors
-    /// As [`Writer::send_all`].
-    pub async fn send_all_and(
-        &mut self,
-        payloads: impl IntoIterator<Item = Bytes>,
-        last: &[u8],
-    ) -> Result<(), WireError> {
-        for payload in payloads {
-            self.push(&payload)?;
+    /// [`WireError::Io`].
+    pub fn try_send(&mut self, frame: &Frame) -> Result<bool, WireError> {
+        if frame.is_empty() || !self.pending.is_empty() {
+            self.pending.put_slice(&frame.0);
+            return self.try_flush();
         }
-        if last.is_empty() {
-            return self.flush().await;
+        let taken = self.try_write(&frame.0)?;
+        self.pending.put_slice(frame.0.get(taken..).unwrap_or_default());
+        Ok(self.pending.is_empty())
+    }
+
+    /// Whether all that was taken in is written.
+    pub fn is_flushed(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> Result<usize, WireError> {
+        match self.half.try_write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            taken => taken.map_err(WireError::Io),
         }
-        let head = header(last)?;
-        let slices = [&self.pending[..], &head, last].map(IoSlice::new);
-        let taken = match self.half.try_write_vectored(&slices) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            taken => taken.map_err(WireError::Io)?,
-        };
-        let waiting = self.pending.len();
-        self.pending.advance(taken.min(waiting));
-        let mut rest = head.chain(last);
-        rest.advance(taken.saturating_sub(waiting));
-        if !(self.pending.has_remaining() || rest.has_remaining()) {
-            return Ok(());
+    }
+
+    /// Writes all that was taken in.
+    ///
+    /// # Errors
+    /// [`WireError::Silent`] when the peer does not read; [`WireError::Io`].
+    pub async fn flush(&mut self) -> Result<(), WireError> {
+        let write = self.half.write_all_buf(&mut self.pending);
+        let written = timeout(self.deadline, write).await.map_err(|_| WireError::Silent {
+            waiting_for: "the other side to read what was sent",
+            after: self.deadline,
+        })?;
+        self.give_back();
+        written.map_err(WireError::Io)
+    }
+
+    /// A server has many connections, and few have something to write that had to wait.
+    fn give_back(&mut self) {
+        if self.pending.is_empty() {
+            self.pending = BytesMut::new();
         }
-        self.pending.put(rest);
-        self.flush().await
     }
 
     /// The socket's half, with all written.
@@ -125,23 +133,46 @@ impl Writer {
             let _ = timeout(self.deadline, self.half.shutdown()).await;
         }
     }
+}
 
-    fn push(&mut self, payload: &[u8]) -> Result<(), WireError> {
-        self.pending.put_slice(&header(payload)?);
-        self.pending.put_slice(payload);
+/// One message as it goes over the wire. Its memory is used again.
+#[derive(Debug, Default)]
+pub struct Frame(Vec<u8>);
+
+impl Frame {
+    /// Makes it of what `write` adds.
+    ///
+    /// # Errors
+    /// [`WireError::FrameTooLarge`]; then it is empty.
+    pub fn fill(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), WireError> {
+        self.0.clear();
+        self.0.extend_from_slice(&[0; HEADER]);
+        write(&mut self.0);
+        let head = header(self.0.get(HEADER..).unwrap_or_default());
+        match (head, self.0.first_chunk_mut()) {
+            (Ok(head), Some(place)) => *place = head,
+            (Err(error), _) => {
+                self.0.clear();
+                return Err(error);
+            }
+            (Ok(_), None) => {}
+        }
         Ok(())
     }
 
-    async fn flush(&mut self) -> Result<(), WireError> {
-        let write = self.half.write_all_buf(&mut self.pending);
-        let written = timeout(self.deadline, write).await.map_err(|_| WireError::Silent {
-            waiting_for: "the other side to read what was sent",
-            after: self.deadline,
-        })?;
-        if self.pending.capacity() > KEPT {
-            self.pending = BytesMut::new();
-        }
-        written.map_err(|error: io::Error| WireError::Io(error))
+    /// Whether there is a message in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes the message out.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The message.
+    pub fn payload(&self) -> &[u8] {
+        self.0.get(HEADER..).unwrap_or_default()
     }
 }
 

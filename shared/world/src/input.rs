@@ -31,7 +31,8 @@ pub enum Input {
         player: EntityId,
         /// Where to.
         to: Position,
-        /// The client's count of its inputs.
+        /// The client's count of its inputs. Nothing comes of it but an acknowledgement.
+        #[serde(skip)]
         seq: u32,
     },
     /// It speaks.
@@ -48,7 +49,8 @@ pub enum Input {
         /// What.
         #[serde(with = "as_json")]
         action: Value,
-        /// The client's count of its inputs.
+        /// The client's count of its inputs. Nothing comes of it but an acknowledgement.
+        #[serde(skip)]
         seq: u32,
     },
     /// It is not handed over after all.

@@ -1,7 +1,7 @@
 //! Inputs written down, to be run again.
 //!
-//! A recording is a sequence of frames, each a 4-byte big-endian length and that many bytes of
-//! Postcard. The first frame is the [`Header`] with the state that it begins with; the others
+//! A recording is a sequence of frames, each a length, as Postcard writes a `u32`, and that many
+//! bytes of Postcard. The first frame is the [`Header`] with the state that it begins with; the others
 //! are [`Entry`]s. It may end anywhere, as after a crash.
 
 use std::{
@@ -17,8 +17,10 @@ use crate::{Input, Stage, StateError, World, atlas::MapPlan};
 
 /// Longest frame that is read, in bytes: more than the state of a full map takes.
 const FRAME_MAX: u32 = 256 * 1024 * 1024;
+/// Longest length of a frame, in bytes.
+const HEAD_MAX: usize = 5;
 /// The form of recordings that this build reads and writes.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// What a recording begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,12 +34,19 @@ pub struct Header {
     state: Vec<u8>,
 }
 
-/// One thing that was written down.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Entry {
+/// One thing that is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub enum Entry<'a> {
     /// Something happened.
-    Input(Input),
+    Input(&'a Input),
     /// [`hash`] of the state after the tick before.
+    Hash(u64),
+}
+
+/// As [`Entry`], read again.
+#[derive(Deserialize)]
+enum Recorded {
+    Input(Input),
     Hash(u64),
 }
 
@@ -98,25 +107,33 @@ pub fn hash<W: World>(stage: &Stage<W>) -> Result<u64, RecordError> {
 /// [`RecordError::State`].
 pub fn header<W: World>(stage: &Stage<W>, program: &str) -> Result<Vec<u8>, RecordError> {
     let (program, map) = (program.to_owned(), stage.plan().name.clone());
-    frame(&Header { form: FORM, program, map, state: stage.state()? })
+    let mut bytes = Vec::new();
+    put_frame(&mut bytes, &Header { form: FORM, program, map, state: stage.state()? })?;
+    Ok(bytes)
 }
 
-/// An entry, as bytes.
+/// Adds an entry.
 ///
 /// # Errors
-/// [`RecordError::Entry`].
-pub fn entry(entry: &Entry) -> Result<Vec<u8>, RecordError> {
-    frame(entry)
+/// [`RecordError::Entry`], and nothing was added.
+pub fn put(to: &mut Vec<u8>, entry: Entry<'_>) -> Result<(), RecordError> {
+    put_frame(to, &entry)
 }
 
-fn frame<T: Serialize>(value: &T) -> Result<Vec<u8>, RecordError> {
-    let mut framed = postcard::to_extend(value, vec![0; 4])?;
-    // A longer one is longer than any frame that is read, and refused there.
-    let length = u32::try_from(framed.len() - 4).unwrap_or(u32::MAX);
-    if let Some(head) = framed.first_chunk_mut() {
-        *head = length.to_be_bytes();
+fn put_frame<T: Serialize>(to: &mut Vec<u8>, value: &T) -> Result<(), RecordError> {
+    let begun = to.len();
+    // Most are short, and their length is one byte.
+    to.push(0);
+    if let Err(error) = postcard::to_io(value, &mut *to) {
+        to.truncate(begun);
+        return Err(error.into());
     }
-    Ok(framed)
+    // A longer one is longer than any frame that is read, and refused there.
+    let length = u32::try_from(to.len() - begun - 1).unwrap_or(u32::MAX);
+    let mut head = [0; HEAD_MAX];
+    let head = postcard::to_slice(&length, &mut head)?;
+    to.splice(begun..=begun, head.iter().copied());
+    Ok(())
 }
 
 /// Reads the beginning of a recording.
@@ -147,12 +164,12 @@ pub fn replay<W: World>(
     let mut replayed = Replayed { ticks: 0, compared: 0, differs: None, is_cut: false };
     let mut effects = Vec::new();
     loop {
-        match read_frame::<Entry>(from) {
-            Ok(Some(Entry::Input(input))) => {
+        match read_frame::<Recorded>(from) {
+            Ok(Some(Recorded::Input(input))) => {
                 stage.apply(&input, &mut effects);
                 effects.clear();
             }
-            Ok(Some(Entry::Hash(recorded))) => {
+            Ok(Some(Recorded::Hash(recorded))) => {
                 replayed.compared += 1;
                 if replayed.differs.is_none() && hash(&stage)? != recorded {
                     replayed.differs = Some(stage.tick());
@@ -172,16 +189,19 @@ pub fn replay<W: World>(
 
 /// The next frame; `None` at a clean end.
 fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> Result<Option<T>, ReplayError> {
-    let mut head = [0; 4];
+    let mut head = [0; HEAD_MAX];
     let mut got = 0;
-    while let Some(rest) = head.get_mut(got..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest)? {
+    // Its last byte is the first without the highest bit.
+    while got == 0 || head.get(got - 1).is_some_and(|byte| byte & 0x80 != 0) {
+        let Some(byte) = head.get_mut(got..=got) else { break };
+        match from.read(byte)? {
             0 if got == 0 => return Ok(None),
             0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-            read => got += read,
+            _ => got += 1,
         }
     }
-    let length = u32::from_be_bytes(head);
+    let length: u32 = postcard::from_bytes(head.get(..got).unwrap_or_default())
+        .map_err(|error| ReplayError::NoRecording(error.to_string()))?;
     if length > FRAME_MAX {
         return Err(ReplayError::NoRecording(format!("a frame claims {length} bytes")));
     }

@@ -1,8 +1,9 @@
 //! What a client is to be told: letters that must not be lost, and the newest snapshot.
 //!
-//! The host writes, one connection reads. Neither waits for the other: the letters are bounded,
-//! and beyond that the client is too slow for this map; a snapshot is written only once the one
-//! before it was taken, so a slow client gets fewer of them, each as new as can be.
+//! The host writes to the connection itself as long as that takes all at once, which costs no
+//! task a turn. What it does not take waits here, for the one task of the connection: letters up
+//! to a bound, beyond which the client is too slow for this map, and one snapshot, so that a slow
+//! client gets fewer of them, each as new as can be.
 
 use std::{
     collections::VecDeque,
@@ -18,6 +19,7 @@ use protocol::{
     play::PlayMessage,
     snapshot::{self, Snapshot},
 };
+use wire::{Frame, WireError, Writer};
 
 /// Letters that wait for one client at most.
 pub(crate) const LETTERS: usize = 256;
@@ -31,21 +33,40 @@ struct Mailbox {
 #[derive(Debug, Default)]
 struct Post {
     letters: VecDeque<Bytes>,
-    /// A whole message; empty when there is none.
-    snapshot: Vec<u8>,
+    /// Empty when there is none.
+    snapshot: Frame,
+    /// The connection, while nothing waits for it.
+    line: Option<Writer>,
     /// One of the two ends is gone.
     closed: bool,
+}
+
+impl Post {
+    fn is_empty(&self) -> bool {
+        self.letters.is_empty() && self.snapshot.is_empty()
+    }
+
+    /// Writes what waits. False: the connection does not take it now, and its task must.
+    fn send(&mut self) -> Result<bool, WireError> {
+        let Some(line) = &mut self.line else { return Ok(self.is_empty()) };
+        // Looked at first and taken then: what cannot be sent is left for the task to fail with.
+        while let Some(letter) = self.letters.front() {
+            line.push(letter)?;
+            self.letters.pop_front();
+        }
+        if self.snapshot.is_empty() {
+            return line.try_flush();
+        }
+        let sent = line.try_send(&self.snapshot);
+        self.snapshot.clear();
+        sent
+    }
 }
 
 impl Mailbox {
     fn post(&self) -> MutexGuard<'_, Post> {
         // Every change of the post is whole by itself, so what a panic left is still sound.
         self.post.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn close(&self) {
-        self.post().closed = true;
-        self.reader.wake();
     }
 }
 
@@ -59,6 +80,26 @@ pub(crate) struct Outbox {
 /// The connection's end. The host notices when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Inbox(Arc<Mailbox>);
+
+/// What the connection's task is to write, and the connection.
+#[derive(Debug)]
+struct Load {
+    line: Writer,
+    letters: VecDeque<Bytes>,
+    snapshot: Frame,
+    /// The host has ended the connection, and nothing comes after this.
+    is_last: bool,
+}
+
+impl Load {
+    async fn send(&mut self) -> Result<(), WireError> {
+        for letter in &self.letters {
+            self.line.push(letter)?;
+        }
+        self.line.try_send(&self.snapshot)?;
+        self.line.flush().await
+    }
+}
 
 /// Whether a client can be shown a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +121,7 @@ impl Outbox {
         (Self { encoding, mailbox: mailbox.clone() }, Inbox(mailbox))
     }
 
-    /// Tells something that must not be lost.
+    /// Tells something that must not be lost, with the next [`Outbox::flush`] or snapshot.
     pub(crate) fn tell(&mut self, message: &mut Spread) -> Result<(), Overflow> {
         let Some(bytes) = message.encoded(self.encoding) else { return Ok(()) };
         let mut post = self.mailbox.post();
@@ -92,9 +133,18 @@ impl Outbox {
             return Err(Overflow);
         }
         post.letters.push_back(bytes);
-        drop(post);
-        self.mailbox.reader.wake();
         Ok(())
+    }
+
+    /// Sends what waits.
+    pub(crate) fn flush(&mut self) {
+        self.send(&mut self.mailbox.post());
+    }
+
+    fn send(&self, post: &mut Post) {
+        if !matches!(post.send(), Ok(true)) {
+            self.mailbox.reader.wake();
+        }
     }
 
     /// Whether a snapshot can be shown now.
@@ -107,58 +157,87 @@ impl Outbox {
         }
     }
 
-    /// Shows a snapshot, as [`snapshot`] writes it.
-    pub(crate) fn show(&mut self, view: &[u8]) {
+    /// Shows a snapshot, as [`snapshot`] writes it, and sends what waits. `frame` is memory to
+    /// write it in.
+    pub(crate) fn show(&mut self, view: &[u8], frame: &mut Frame) {
+        if !self.write(view, frame) {
+            return tracing::error!("a snapshot cannot be written");
+        }
         let mut post = self.mailbox.post();
-        post.snapshot.clear();
-        match self.encoding {
-            Encoding::Msgpack => {
-                let begun = snapshot::begin(&mut post.snapshot);
-                post.snapshot.extend_from_slice(view);
-                snapshot::finish(&mut post.snapshot, begun);
-            }
+        std::mem::swap(&mut post.snapshot, frame);
+        self.send(&mut post);
+        if post.snapshot.is_empty() {
+            // It was sent at once, and the memory serves the next player's.
+            std::mem::swap(&mut post.snapshot, frame);
+        }
+    }
+
+    /// Whether it could be written.
+    fn write(&self, view: &[u8], frame: &mut Frame) -> bool {
+        let written = match self.encoding {
+            Encoding::Msgpack => frame.fill(|out| {
+                let begun = snapshot::begin(out);
+                out.extend_from_slice(view);
+                snapshot::finish(out, begun);
+            }),
             Encoding::Json => {
                 let message = Snapshot::decode(view).map(|view| PlayMessage::Snapshot { view });
-                let json = message.map(|message| self.encoding.encode(&message));
-                match json {
-                    Ok(Ok(json)) => post.snapshot = json,
-                    _ => tracing::error!("a snapshot cannot be written"),
-                }
+                let Ok(Ok(json)) = message.map(|message| self.encoding.encode(&message)) else {
+                    return false;
+                };
+                frame.fill(|out| out.extend_from_slice(&json))
             }
-        }
-        drop(post);
-        self.mailbox.reader.wake();
+        };
+        written.is_ok()
     }
 }
 
 impl Drop for Outbox {
     fn drop(&mut self) {
-        self.mailbox.close();
+        self.mailbox.post().closed = true;
+        self.mailbox.reader.wake();
     }
 }
 
 impl Inbox {
-    /// Takes all that waits, letters before the snapshot, into memory that is empty. False: the
-    /// host has ended the connection and nothing waits any more. Cancel-safe.
-    pub(crate) async fn take(&self, letters: &mut VecDeque<Bytes>, snapshot: &mut Vec<u8>) -> bool {
-        poll_fn(|context| self.poll_take(context, letters, snapshot)).await
+    /// Writes what the host could not at once, until the host has ended the connection.
+    ///
+    /// # Errors
+    /// A client that does not read, or a failed connection. The host notices by the dropped inbox.
+    pub(crate) async fn deliver(self, mut line: Writer) -> Result<(), WireError> {
+        loop {
+            let mut load = self.wait(line).await;
+            load.send().await?;
+            line = load.line;
+            if load.is_last {
+                line.close().await;
+                return Ok(());
+            }
+        }
     }
 
-    fn poll_take(
-        &self,
-        context: &mut Context<'_>,
-        letters: &mut VecDeque<Bytes>,
-        snapshot: &mut Vec<u8>,
-    ) -> Poll<bool> {
+    /// Leaves the connection to the host until something waits that it does not take at once, or
+    /// the host has ended the connection.
+    async fn wait(&self, line: Writer) -> Load {
+        self.0.post().line = Some(line);
+        poll_fn(|context| self.poll(context)).await
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<Load> {
         // Registered first: what comes between the look and the wait is not slept through.
         self.0.reader.register(context.waker());
         let mut post = self.0.post();
-        if post.letters.is_empty() && post.snapshot.is_empty() {
-            return if post.closed { Poll::Ready(false) } else { Poll::Pending };
+        let is_idle = !post.closed && post.is_empty();
+        if is_idle && post.line.as_ref().is_none_or(Writer::is_flushed) {
+            return Poll::Pending;
         }
-        letters.append(&mut post.letters);
-        std::mem::swap(snapshot, &mut post.snapshot);
-        Poll::Ready(true)
+        let Some(line) = post.line.take() else { return Poll::Pending };
+        Poll::Ready(Load {
+            line,
+            letters: std::mem::take(&mut post.letters),
+            snapshot: std::mem::take(&mut post.snapshot),
+            is_last: post.closed,
+        })
     }
 
     /// Whether the host has ended the connection.
@@ -172,9 +251,9 @@ impl Inbox {
     pub(crate) fn read(&mut self, encoding: Encoding) -> Vec<PlayMessage> {
         let mut post = self.0.post();
         let mut read: Vec<Bytes> = post.letters.drain(..).collect();
+        let snapshot = std::mem::take(&mut post.snapshot);
         read.extend(
-            Some(std::mem::take(&mut post.snapshot).into())
-                .filter(|bytes: &Bytes| !bytes.is_empty()),
+            Some(Bytes::copy_from_slice(snapshot.payload())).filter(|bytes| !bytes.is_empty()),
         );
         read.iter().map(|bytes| encoding.decode(bytes).unwrap()).collect()
     }
@@ -182,7 +261,10 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.0.close();
+        let mut post = self.0.post();
+        post.closed = true;
+        // The host may keep its end for a while; the connection ends now.
+        post.line = None;
     }
 }
 
@@ -216,9 +298,16 @@ impl Spread {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EntityId, Position, play::Move};
+    use std::{net::IpAddr, time::Duration};
+
+    use protocol::{EntityId, Position, frame::Role, play::Move};
+    use tokio::time::timeout;
+    use wire::{Connection, Limits};
 
     use super::*;
+
+    /// Longer than anything here takes, so that a test that hangs fails.
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     fn view(tick: u32) -> Snapshot {
         let position = Position { x: 1.0, y: 2.0 };
@@ -234,7 +323,7 @@ mod tests {
         for encoding in [Encoding::Json, Encoding::Msgpack] {
             let (mut outbox, mut inbox) = Outbox::new(encoding);
             assert_eq!(outbox.room(), Room::Free);
-            outbox.show(&view(7).encode());
+            outbox.show(&view(7).encode(), &mut Frame::default());
             assert_eq!(outbox.room(), Room::Taken);
             outbox.tell(&mut Spread::new(pong(1))).unwrap();
             assert_eq!(inbox.read(encoding), [pong(1), PlayMessage::Snapshot { view: view(7) }]);
@@ -254,24 +343,101 @@ mod tests {
         assert_eq!(outbox.tell(&mut Spread::new(pong(0))), Ok(()), "at its end is not slow");
     }
 
+    /// The server's and the client's end of a connection.
+    async fn ends(encoding: Encoding) -> (Connection, Connection) {
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let (listener, port) = crate::listen::bind(local, &"0".parse().unwrap()).unwrap();
+        let server = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            wire::accept(stream, Role::Map, Limits::default()).await.unwrap()
+        };
+        let client = wire::connect("127.0.0.1", port, encoding, "test", PATIENCE);
+        let (server, client) = tokio::join!(server, client);
+        (server, client.unwrap().0)
+    }
+
+    async fn next(client: &mut Connection) -> PlayMessage {
+        let frame = timeout(PATIENCE, client.receive()).await.expect("nothing came").unwrap();
+        client.encoding().decode(&frame).unwrap()
+    }
+
     #[tokio::test]
-    async fn a_reader_is_woken_and_reads_all_before_the_end() {
-        let (mut outbox, inbox) = Outbox::new(Encoding::Json);
-        let reading = tokio::spawn(async move {
-            let (mut letters, mut snapshot) = (VecDeque::new(), Vec::new());
-            let mut read = 0;
-            while inbox.take(&mut letters, &mut snapshot).await {
-                read += letters.drain(..).count() + usize::from(!snapshot.is_empty());
-                snapshot.clear();
+    async fn the_host_writes_at_once_what_the_connection_takes() {
+        for encoding in [Encoding::Json, Encoding::Msgpack] {
+            let (server, mut client) = ends(encoding).await;
+            let (mut outbox, inbox) = Outbox::new(encoding);
+            let (_reader, line) = server.split();
+            // Polled once, it has left the connection to the host, and is never polled again.
+            let mut delivery = Box::pin(inbox.deliver(line));
+            assert!(futures_util::poll!(&mut delivery).is_pending());
+            for tick in 1..4 {
+                outbox.tell(&mut Spread::new(pong(tick))).unwrap();
+                outbox.show(&view(tick).encode(), &mut Frame::default());
+                assert_eq!(outbox.room(), Room::Free);
+                assert_eq!(next(&mut client).await, pong(tick));
+                assert_eq!(next(&mut client).await, PlayMessage::Snapshot { view: view(tick) });
             }
-            read
-        });
-        for nonce in 0..3 {
-            tokio::task::yield_now().await;
-            outbox.tell(&mut Spread::new(pong(nonce))).unwrap();
+            outbox.tell(&mut Spread::new(pong(9))).unwrap();
+            outbox.flush();
+            assert_eq!(next(&mut client).await, pong(9));
         }
-        outbox.show(&view(1).encode());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_late_reads_all_letters_and_the_newest_snapshot() {
+        let encoding = Encoding::Msgpack;
+        let (server, mut client) = ends(encoding).await;
+        let (mut outbox, inbox) = Outbox::new(encoding);
+        let (_reader, line) = server.split();
+        let delivery = tokio::spawn(inbox.deliver(line));
+        let long = "x".repeat(16 * 1024);
+        let said = |number: u32| PlayMessage::Said {
+            entity: EntityId(number),
+            name: String::new(),
+            text: long.clone(),
+        };
+        // More than the operating system takes for a client that does not read.
+        let (mut told, mut newest) = (0, 0);
+        while outbox.room() == Room::Free || told < 100 {
+            outbox.tell(&mut Spread::new(said(told))).unwrap();
+            told += 1;
+            if outbox.room() == Room::Free {
+                newest = told;
+                outbox.show(&view(told).encode(), &mut Frame::default());
+            } else {
+                outbox.flush();
+            }
+            tokio::task::yield_now().await;
+        }
         drop(outbox);
-        assert_eq!(reading.await.unwrap(), 4);
+        let (mut heard, mut seen) = (0, 0);
+        while heard < told || seen < newest {
+            match next(&mut client).await {
+                PlayMessage::Said { entity, .. } => {
+                    assert_eq!(entity, EntityId(heard));
+                    heard += 1;
+                }
+                PlayMessage::Snapshot { view } => {
+                    assert!(view.tick > seen);
+                    seen = view.tick;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(seen < told, "some snapshots were passed over");
+        assert!(matches!(client.receive().await, Err(WireError::Closed)));
+        delivery.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_task_has_left_is_over_although_the_host_is_not() {
+        let (server, mut client) = ends(Encoding::Json).await;
+        let (outbox, inbox) = Outbox::new(Encoding::Json);
+        let (reader, line) = server.split();
+        let mut delivery = Box::pin(inbox.deliver(line));
+        assert!(futures_util::poll!(&mut delivery).is_pending());
+        drop((delivery, reader));
+        assert!(matches!(client.receive().await, Err(WireError::Closed)));
+        assert_eq!(outbox.room(), Room::Closed);
     }
 }

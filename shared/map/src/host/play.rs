@@ -7,6 +7,7 @@ use protocol::{
     play::{PlayInput, PlayMessage},
 };
 
+use wire::Frame;
 use world::{Effect, Input, Outlets, World};
 
 use super::{
@@ -78,18 +79,30 @@ impl<W: World> Host<W> {
         let mut shared = Spread::new(message);
         for entity in to {
             let Some(player) = self.players.get_mut(entity) else { continue };
-            if player.outbox.tell(&mut shared) == Err(Overflow) {
-                self.drop_slow(*entity, now);
+            match player.outbox.tell(&mut shared) {
+                Ok(()) => player.outbox.flush(),
+                Err(Overflow) => self.drop_slow(*entity, now),
             }
         }
     }
 
     /// Shows everybody what has happened, and notices connections that are gone.
     pub(super) fn show(&mut self, now: Instant) {
-        let mut clients =
-            Clients { players: &mut self.players, slow: Vec::new(), gone: Vec::new(), held: 0 };
+        let mut clients = Clients {
+            players: &mut self.players,
+            frame: Frame::default(),
+            told: Vec::new(),
+            slow: Vec::new(),
+            gone: Vec::new(),
+            held: 0,
+        };
         self.stage.show(&mut clients);
-        let Clients { slow, gone, held, .. } = clients;
+        let Clients { told, slow, gone, held, .. } = clients;
+        for entity in told {
+            if let Some(player) = self.players.get_mut(&entity) {
+                player.outbox.flush();
+            }
+        }
         metrics::counter!("mmo_map_snapshots_held_total").increment(held);
         for entity in slow {
             self.drop_slow(entity, now);
@@ -111,6 +124,10 @@ impl<W: World> Host<W> {
 /// The players' connections, as the stage shows them things.
 struct Clients<'a> {
     players: &'a mut Players,
+    /// What a snapshot is written in.
+    frame: Frame,
+    /// Who was told something, which goes out with a snapshot where there is one.
+    told: Vec<EntityId>,
     /// Who has too much to read.
     slow: Vec<EntityId>,
     /// Whose connection is lost.
@@ -132,14 +149,15 @@ impl Outlets for Clients<'_> {
 
     fn snapshot(&mut self, player: EntityId, snapshot: &[u8]) {
         if let Some(player) = self.players.get_mut(&player) {
-            player.outbox.show(snapshot);
+            player.outbox.show(snapshot, &mut self.frame);
         }
     }
 
     fn tell(&mut self, player: EntityId, message: PlayMessage) {
         let Some(known) = self.players.get_mut(&player) else { return };
-        if known.outbox.tell(&mut Spread::new(message)) == Err(Overflow) {
-            self.slow.push(player);
+        match known.outbox.tell(&mut Spread::new(message)) {
+            Ok(()) => self.told.push(player),
+            Err(Overflow) => self.slow.push(player),
         }
     }
 }

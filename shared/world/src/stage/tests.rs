@@ -342,17 +342,17 @@ proptest! {
 
     /// A recording runs again to the same states, may end anywhere, and tells where it differs.
     #[test]
-    fn a_recording_runs_again(inputs in inputs(), cut in 0..5_usize) {
+    fn a_recording_runs_again(inputs in inputs(), cut in 0..3_usize) {
         use recording::Entry;
 
         let mut stage = rocky();
         let mut bytes = recording::header(&stage, "test").unwrap();
         for input in &inputs {
             stage.apply(input, &mut Vec::new());
-            bytes.extend(recording::entry(&Entry::Input(input.clone())).unwrap());
+            recording::put(&mut bytes, Entry::Input(input)).unwrap();
             if *input == Input::Tick {
                 let hash = recording::hash(&stage).unwrap();
-                bytes.extend(recording::entry(&Entry::Hash(hash)).unwrap());
+                recording::put(&mut bytes, Entry::Hash(hash)).unwrap();
             }
         }
         let run = |bytes: &[u8]| {
@@ -375,16 +375,16 @@ fn a_replay_tells_the_first_tick_that_differs() {
     let stage = rocky();
     let mut bytes = recording::header(&stage, "test").unwrap();
     for hash in [None, Some(1), Some(2)] {
-        bytes.extend(recording::entry(&Entry::Input(Input::Tick)).unwrap());
-        bytes.extend(
-            hash.map(|hash| recording::entry(&Entry::Hash(hash)).unwrap()).unwrap_or_default(),
-        );
+        recording::put(&mut bytes, Entry::Input(&Input::Tick)).unwrap();
+        if let Some(hash) = hash {
+            recording::put(&mut bytes, Entry::Hash(hash)).unwrap();
+        }
     }
     let mut from = &bytes[..];
     let header = recording::read_header(&mut from).unwrap();
     let replayed = recording::replay::<Dig>(Arc::new(stage.plan().clone()), &header, &mut from);
     assert_eq!(replayed.unwrap().differs, Some(2));
-    for nonsense in [&b""[..], b"\0\0\0\x02hi", b"\xff\xff\xff\xff"] {
+    for nonsense in [&b""[..], b"\x02hi", b"\xff\xff\xff\xff\x0f", b"\xff\xff\xff\xff\xff\xff"] {
         assert!(recording::read_header(&mut &nonsense[..]).is_err());
     }
 }

@@ -36,7 +36,7 @@ fn a_game_that_panics_leaves_a_report_and_what_led_to_it() {
         "{report}"
     );
     recordings.sort();
-    assert_eq!(recordings.len(), 3, "the minute before, and what had begun");
+    assert_eq!(recordings.len(), 5, "the minute before, and what had begun");
 
     let plan = Arc::new(town());
     let run = |path: &std::path::Path| {
@@ -44,10 +44,10 @@ fn a_game_that_panics_leaves_a_report_and_what_led_to_it() {
         let header = recording::read_header(&mut from).unwrap();
         recording::replay::<Bank>(plan.clone(), &header, &mut from).unwrap()
     };
-    for half in &recordings[..2] {
-        let half = run(half);
-        assert!((600..=601).contains(&half.ticks), "{half:?}");
+    for quarter in &recordings[..4] {
+        let quarter = run(quarter);
+        assert!((300..=301).contains(&quarter.ticks), "{quarter:?}");
     }
-    let again = catch_unwind(AssertUnwindSafe(|| run(&recordings[2])));
+    let again = catch_unwind(AssertUnwindSafe(|| run(&recordings[4])));
     assert!(again.is_err(), "what led to it leads to it again");
 }
