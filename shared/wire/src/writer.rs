@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use protocol::frame::{Encoding, FRAME_MAX};
 use serde::Serialize;
 use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time::timeout};

@@ -60,7 +60,6 @@ pub(crate) async fn run<W: World>(
             biased;
             due = ticks.tick() => {
                 let begin = Instant::now();
-                metrics::histogram!("mmo_map_tick_late_seconds").record(due.elapsed().as_secs_f64());
                 guarded(&mut host, |host| {
                     for outcome in refused.drain(..) {
                         host.outcome(outcome, begin);
@@ -68,6 +67,8 @@ pub(crate) async fn run<W: World>(
                     host.tick(begin);
                 });
                 channels.publish_vitals(&host, begin.elapsed());
+                // How late it began is in there: that of the next one is what this one leaves.
+                metrics::histogram!("mmo_map_tick_end_seconds").record(due.elapsed().as_secs_f64());
             }
             () = draining.cancelled(), if until.is_none() => {
                 guarded(&mut host, |host| host.drain(Instant::now()));
