@@ -175,6 +175,7 @@ table! {
         "cluster.stop" @1 spawners::StopMap => Done, to ();
         "characters.load" @1 characters::LoadCharacter => characters::LoadedCharacter, to ();
         "characters.save" @1 characters::SaveCharacter => characters::CharacterSaved, to ();
+        "characters.commit" @1 characters::CommitCharacters => characters::CharactersCommitted, to ();
         "characters.transfer" @1 characters::TransferCharacter => characters::CharacterSaved, to ();
         "characters.release" @1 characters::ReleaseCharacter => Done, to ();
         "characters.abandon" @1 characters::AbandonCharacter => Done, to ();

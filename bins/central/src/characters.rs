@@ -9,8 +9,8 @@ use protocol::{
     backbone::{
         Done,
         characters::{
-            AbandonCharacter, CharacterSaved, LoadCharacter, ReleaseCharacter, SaveCharacter,
-            TransferCharacter,
+            AbandonCharacter, CharacterSaved, CharactersCommitted, CommitCharacters, LoadCharacter,
+            ReleaseCharacter, SaveCharacter, TransferCharacter,
         },
     },
 };
@@ -23,17 +23,19 @@ pub(crate) async fn serve(service: &mut Service, store: &Store) -> Result<(), Ba
     })
     .await?;
     add(service, store, |store: Store, ask: SaveCharacter| async move {
-        let claim = store.save(ask.character, &ask.claim, &ask.state).await?;
-        Ok(CharacterSaved { claim })
+        Ok(CharacterSaved { claim: store.save(ask).await? })
+    })
+    .await?;
+    add(service, store, |store: Store, ask: CommitCharacters| async move {
+        Ok(CharactersCommitted { claims: store.commit(ask.saves).await? })
     })
     .await?;
     add(service, store, |store: Store, ask: TransferCharacter| async move {
-        let claim = store.transfer(ask.character, &ask.claim, &ask.state, &ask.to).await?;
-        Ok(CharacterSaved { claim })
+        Ok(CharacterSaved { claim: store.transfer(ask).await? })
     })
     .await?;
     add(service, store, |store: Store, ask: ReleaseCharacter| async move {
-        store.release(ask.character, &ask.claim, &ask.state).await?;
+        store.release(ask).await?;
         Ok(Done {})
     })
     .await?;

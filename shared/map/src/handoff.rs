@@ -260,7 +260,7 @@ fn late() -> Failure {
 
 /// Whether the store has said no, as against not having been heard: a fault of the answerer may
 /// have struck after the transaction.
-fn is_refusal(failure: &Failure) -> bool {
+pub(crate) fn is_refusal(failure: &Failure) -> bool {
     !failure.retry && failure.code != Code::Internal
 }
 

@@ -8,7 +8,8 @@ use protocol::{
     backbone::{
         Done, Life,
         characters::{
-            AbandonCharacter, LoadCharacter, ReleaseCharacter, SaveCharacter, TransferCharacter,
+            AbandonCharacter, Claim, CommitCharacters, LoadCharacter, ReleaseCharacter,
+            SaveCharacter, TransferCharacter,
         },
         maps::{ListPeers, MapServer, Route},
         seats::{CancelSeat, ReserveSeat, SeatReserved},
@@ -20,6 +21,8 @@ use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
 };
+
+use world::CommitId;
 
 use crate::keeper::{Write, Written};
 
@@ -48,6 +51,8 @@ pub(crate) struct InstanceId(pub(crate) u64);
 #[derive(Debug)]
 pub(crate) enum Job {
     Write(CharacterId, Box<Write>),
+    /// Save these together.
+    Commit(CommitId, Vec<SaveCharacter>),
     Abandon(CharacterId),
     Route(WarpId, MapName),
     Seat(WarpId, Box<MapServer>, ReserveSeat),
@@ -70,6 +75,7 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Written(CharacterId, Written),
+    Committed(CommitId, Result<Vec<Claim>, Failure>),
     Abandoned(CharacterId, Result<Done, Failure>),
     Routed(WarpId, Result<Box<MapServer>, Failure>),
     Reserved {
@@ -90,6 +96,7 @@ impl Job {
         let busy = Failure::new(Code::Busy, "too much is waiting to be saved; try again shortly");
         Some(match self {
             Self::Write(character, write) => Outcome::Written(character, answered(&write, busy)),
+            Self::Commit(commit, _) => Outcome::Committed(commit, Err(busy)),
             Self::Abandon(character) => Outcome::Abandoned(character, Err(busy)),
             Self::Route(warp, _) => Outcome::Routed(warp, Err(busy)),
             Self::Seat(warp, target, seat) => {
@@ -150,6 +157,13 @@ impl Desk {
                 count(&written);
                 Outcome::Written(character, written)
             }
+            Job::Commit(commit, saves) => {
+                let count = saves.len();
+                let answer = self.backbone.call(&(), CommitCharacters { saves }).await;
+                let outcome = answer.as_ref().map_or_else(|it| it.code.as_str(), |_| "committed");
+                metrics::counter!("mmo_map_saves_total", "outcome" => outcome).increment(1);
+                Outcome::Committed(commit, answer.and_then(|done| all_of(done.claims, count)))
+            }
             Job::Abandon(character) => {
                 let abandon = AbandonCharacter { character, owner: self.own.clone() };
                 Outcome::Abandoned(character, self.backbone.call(&(), abandon).await)
@@ -204,12 +218,12 @@ impl Desk {
                 let loaded = self.backbone.call(&(), load).await;
                 Written::Checked(loaded.map(|loaded| loaded.claim))
             }
-            Write::Save { claim, state } => {
-                let save = SaveCharacter { character, claim, state };
+            Write::Save { claim, state, ledger } => {
+                let save = SaveCharacter { character, claim, state, ledger };
                 Written::Saved(self.backbone.call(&(), save).await.map(|saved| saved.claim))
             }
-            Write::Release { claim, state } => {
-                let release = ReleaseCharacter { character, claim, state };
+            Write::Release { claim, state, ledger } => {
+                let release = ReleaseCharacter { character, claim, state, ledger };
                 Written::Released(self.backbone.call(&(), release).await.map(drop))
             }
         }
@@ -221,6 +235,14 @@ impl Desk {
         let over = held.iter().zip(holds).filter(|(_, holds)| !holds);
         Some(over.map(|((_, session), _)| *session).collect())
     }
+}
+
+/// An answer that is short of claims is none.
+fn all_of(claims: Vec<Claim>, count: usize) -> Result<Vec<Claim>, Failure> {
+    if claims.len() == count {
+        return Ok(claims);
+    }
+    Err(Failure::new(Code::Internal, "the answer to a commit lacks claims"))
 }
 
 fn count(written: &Written) {

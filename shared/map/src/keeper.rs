@@ -2,14 +2,18 @@
 //!
 //! Each save names the claim that the one before it was answered with, so there is at most one in
 //! flight for each character. A save whose answer is lost leaves the claim in doubt; it is read
-//! anew before anything else is written, or the next save would be fenced by our own.
+//! anew before anything else is written, or the next save would be fenced by our own. Whether the
+//! version has grown tells then whether the lines of the ledger that went with it are written.
 
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
-use protocol::{CharacterId, CharacterState, Code, Failure, backbone::characters::Claim};
+use protocol::{
+    CharacterId, CharacterState, Code, Failure, LedgerEntry, backbone::characters::Claim,
+};
+use serde_json::Value;
 
 /// The first wait after a failure; doubles with each further one.
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -22,9 +26,9 @@ pub(crate) enum Write {
     /// Read the claim anew.
     Check,
     /// Save and keep.
-    Save { claim: Claim, state: CharacterState },
+    Save { claim: Claim, state: CharacterState, ledger: Vec<LedgerEntry> },
     /// Save and give up.
-    Release { claim: Claim, state: CharacterState },
+    Release { claim: Claim, state: CharacterState, ledger: Vec<LedgerEntry> },
 }
 
 /// How it went.
@@ -68,9 +72,12 @@ struct Kept {
     claim: Claim,
     /// What the store holds, as far as known.
     stored: CharacterState,
-    /// What the write in flight carries.
-    flight: Option<CharacterState>,
-    in_doubt: bool,
+    /// The write in flight.
+    flight: Option<Flight>,
+    /// A save has failed whose outcome is not known. It carried so many lines.
+    in_doubt: Option<usize>,
+    /// What the ledger lacks.
+    ledger: Vec<LedgerEntry>,
     /// A release was sent, and its answer lost.
     release_unheard: bool,
     /// The last state, of a character that is leaving.
@@ -79,6 +86,14 @@ struct Kept {
     held: bool,
     due: Instant,
     failures: u32,
+}
+
+/// What a write carries.
+#[derive(Debug)]
+struct Flight {
+    state: CharacterState,
+    /// How many of the lines that the ledger lacks.
+    lines: usize,
 }
 
 impl Keeper {
@@ -98,7 +113,8 @@ impl Keeper {
             claim,
             stored,
             flight: None,
-            in_doubt: false,
+            in_doubt: None,
+            ledger: Vec::new(),
             release_unheard: false,
             last: None,
             held: false,
@@ -127,17 +143,54 @@ impl Keeper {
         }
         let state = kept.last.clone().or(state)?;
         let leaving = kept.last.is_some();
-        if !leaving && !kept.in_doubt && state == kept.stored {
+        let is_known = kept.in_doubt.is_none();
+        if !leaving && is_known && state == kept.stored && kept.ledger.is_empty() {
             kept.due = now + self.every;
             return None;
         }
-        kept.flight = Some(state.clone());
-        let claim = kept.claim.clone();
-        Some(match (kept.in_doubt, leaving) {
-            (true, _) => Write::Check,
-            (false, true) => Write::Release { claim, state },
-            (false, false) => Write::Save { claim, state },
+        let (claim, ledger) = kept.begin(&state);
+        Some(match (is_known, leaving) {
+            (false, _) => Write::Check,
+            (true, true) => Write::Release { claim, state, ledger },
+            (true, false) => Write::Save { claim, state, ledger },
         })
+    }
+
+    /// Something is to be written into the ledger with the next save.
+    pub(crate) fn book(&mut self, character: CharacterId, entry: LedgerEntry) {
+        if let Some(kept) = self.kept.get_mut(&character) {
+            kept.ledger.push(entry);
+        }
+    }
+
+    /// Whether a character can be written together with others.
+    pub(crate) fn is_free(&self, character: CharacterId) -> bool {
+        let is_free = |kept: &Kept| kept.is_settled() && !kept.held && kept.last.is_none();
+        self.kept.get(&character).is_some_and(is_free)
+    }
+
+    /// Begins to write a character that [`Keeper::is_free`] together with others: on what grounds,
+    /// and what the ledger lacks.
+    pub(crate) fn join(
+        &mut self,
+        character: CharacterId,
+        state: &CharacterState,
+    ) -> Option<(Claim, Vec<LedgerEntry>)> {
+        self.kept.get_mut(&character).map(|kept| kept.begin(state))
+    }
+
+    /// A write together with others was refused. Whether it was for this character's sake is not
+    /// told, so its claim is read anew.
+    pub(crate) fn refused(&mut self, character: CharacterId, now: Instant) {
+        if let Some(kept) = self.kept.get_mut(&character) {
+            kept.in_doubt = kept.flight.take().map(|flight| flight.lines);
+            kept.due = now;
+        }
+    }
+
+    /// What the ledger lacks of a character.
+    pub(crate) fn ledger(&self, character: CharacterId) -> Vec<LedgerEntry> {
+        self.kept.get(&character).map(|kept| kept.ledger.clone()).unwrap_or_default()
     }
 
     /// The next write of a character is due now.
@@ -145,12 +198,6 @@ impl Keeper {
         if let Some(kept) = self.kept.get_mut(&character) {
             kept.due = kept.due.min(now);
         }
-    }
-
-    /// Whether what the store holds of a character was all there is when it was last looked at.
-    pub(crate) fn is_stored(&self, character: CharacterId) -> bool {
-        let kept = self.kept.get(&character);
-        kept.is_some_and(|kept| kept.flight.is_none() && !kept.in_doubt && !kept.held)
     }
 
     /// The character leaves: this is the last state to be saved.
@@ -162,6 +209,14 @@ impl Keeper {
         }
     }
 
+    /// What a commit made of a character that is leaving.
+    pub(crate) fn change_last(&mut self, character: CharacterId, data: &Value) {
+        let kept = self.kept.get_mut(&character);
+        if let Some(last) = kept.and_then(|kept| kept.last.as_mut()) {
+            last.data = data.clone();
+        }
+    }
+
     /// A write has ended.
     pub(crate) fn written(
         &mut self,
@@ -170,7 +225,7 @@ impl Keeper {
         now: Instant,
     ) -> Verdict {
         let Some(kept) = self.kept.get_mut(&character) else { return Verdict::Kept };
-        let state = kept.flight.take();
+        let flight = kept.flight.take();
         let is_release = matches!(written, Written::Released(_));
         let failure = match written {
             Written::Released(Ok(())) => {
@@ -179,11 +234,18 @@ impl Keeper {
             }
             Written::Saved(Ok(claim)) => {
                 kept.settle(claim, now, self.every);
-                kept.stored = state.unwrap_or_else(|| kept.stored.clone());
+                if let Some(Flight { state, lines }) = flight {
+                    kept.stored = state;
+                    kept.written_lines(lines);
+                }
                 return Verdict::Kept;
             }
             Written::Checked(Ok(claim)) => {
                 if claim.owner == kept.claim.owner && claim.epoch == kept.claim.epoch {
+                    // Nobody else saves in this epoch: one version more is that of the save in doubt.
+                    if claim.version > kept.claim.version {
+                        kept.written_lines(kept.in_doubt.unwrap_or_default());
+                    }
                     // What was in doubt is written again at once: cheaper than to compare.
                     kept.settle(claim, now, Duration::ZERO);
                     return Verdict::Kept;
@@ -202,7 +264,9 @@ impl Keeper {
         // A release that was done although its answer was lost is fenced the next time: that is
         // answer enough. One that was never sent is not that. After a save the claim must be read anew.
         kept.release_unheard |= is_release && failure.code == Code::DeadlinePassed;
-        kept.in_doubt |= !is_release;
+        if !is_release && kept.in_doubt.is_none() {
+            kept.in_doubt = Some(flight.map_or(0, |flight| flight.lines));
+        }
         let wait = BACKOFF.saturating_mul(1 << kept.failures.min(8)).min(BACKOFF_MAX);
         kept.failures += 1;
         kept.due = now + wait;
@@ -232,18 +296,18 @@ impl Keeper {
         state: CharacterState,
     ) -> Option<Write> {
         let kept = self.kept.get_mut(&character)?;
-        if kept.flight.is_some() || kept.in_doubt {
+        if !kept.is_settled() {
             return None;
         }
-        kept.flight = Some(state.clone());
-        Some(Write::Save { claim: kept.claim.clone(), state })
+        let (claim, ledger) = kept.begin(&state);
+        Some(Write::Save { claim, state, ledger })
     }
 
     /// The claim to hand over, once no save is in flight.
     pub(crate) fn settled(&self, character: CharacterId) -> Settled {
         match self.kept.get(&character) {
             Some(kept) if kept.flight.is_some() => Settled::NotYet,
-            Some(kept) if !kept.in_doubt => Settled::Yes(kept.claim.clone()),
+            Some(kept) if kept.in_doubt.is_none() => Settled::Yes(kept.claim.clone()),
             _ => Settled::InDoubt,
         }
     }
@@ -265,9 +329,24 @@ impl Keeper {
 }
 
 impl Kept {
+    /// No write is in flight, and what the store holds is known.
+    fn is_settled(&self) -> bool {
+        self.flight.is_none() && self.in_doubt.is_none()
+    }
+
+    /// A write begins, on these grounds and with these lines.
+    fn begin(&mut self, state: &CharacterState) -> (Claim, Vec<LedgerEntry>) {
+        self.flight = Some(Flight { state: state.clone(), lines: self.ledger.len() });
+        (self.claim.clone(), self.ledger.clone())
+    }
+
+    fn written_lines(&mut self, lines: usize) {
+        self.ledger.drain(..lines.min(self.ledger.len()));
+    }
+
     fn settle(&mut self, claim: Claim, now: Instant, next: Duration) {
         self.claim = claim;
-        self.in_doubt = false;
+        self.in_doubt = None;
         self.failures = 0;
         self.due = if self.last.is_some() { now } else { now + next };
     }

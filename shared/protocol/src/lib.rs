@@ -30,4 +30,4 @@ pub use ids::{
     SessionId, SpawnerId,
 };
 pub use secret::{AccessToken, ConnectionKey, Ticket};
-pub use world::{CharacterState, ConnectionInfo, Position};
+pub use world::{CharacterState, ConnectionInfo, LedgerEntry, Position};

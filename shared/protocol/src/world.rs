@@ -33,6 +33,34 @@ pub struct CharacterState {
     pub data: serde_json::Value,
 }
 
+/// One line of the ledger: a character has more of something, or less. It is written in the same
+/// transaction as the state that it explains, so that what a character has is always the sum of
+/// its lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LedgerEntry {
+    /// Of what, such as `coins`.
+    pub asset: String,
+    /// How many more; fewer where it is negative.
+    pub amount: i64,
+    /// Why, in a word, such as `trade`.
+    pub reason: String,
+}
+
+impl LedgerEntry {
+    /// Longest asset and longest reason, in bytes; more is cut off.
+    pub const WORD_MAX: usize = 64;
+
+    /// An entry.
+    pub fn new(asset: &str, amount: i64, reason: &str) -> Self {
+        let word = |word: &str| {
+            let end =
+                (0..=Self::WORD_MAX.min(word.len())).rev().find(|at| word.is_char_boundary(*at));
+            word.get(..end.unwrap_or(0)).unwrap_or_default().to_owned()
+        };
+        Self { asset: word(asset), amount, reason: word(reason) }
+    }
+}
+
 /// A character as its player sees it in the list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CharacterSummary {

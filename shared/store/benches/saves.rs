@@ -12,7 +12,10 @@ use std::{
 use bench::{Plan, Series, Table};
 use protocol::{
     CharacterId, CharacterState, Incarnation, Position,
-    backbone::{Life, characters::Claim},
+    backbone::{
+        Life,
+        characters::{Claim, SaveCharacter},
+    },
 };
 use store::Store;
 use tokio::{sync::Mutex, task::JoinSet};
@@ -101,7 +104,13 @@ impl Player {
     }
 
     async fn save(&mut self, store: &Store) -> Outcome<()> {
-        self.claim = store.save(self.character, &self.claim, &self.state).await?;
+        let save = SaveCharacter {
+            character: self.character,
+            claim: self.claim.clone(),
+            state: self.state.clone(),
+            ledger: Vec::new(),
+        };
+        self.claim = store.save(save).await?;
         Ok(())
     }
 }

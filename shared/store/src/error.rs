@@ -30,6 +30,9 @@ pub enum StoreError {
     /// be dropped, or loaded anew.
     #[error("the saved character has another owner or is newer; drop this copy")]
     Fenced,
+    /// A commit names a character twice, or too many.
+    #[error("a commit names each of its characters once, and 64 at most")]
+    CommitInvalid,
     /// The position to be saved is no place on any map.
     #[error("a position must be two finite numbers")]
     PositionInvalid,
@@ -87,7 +90,7 @@ impl From<StoreError> for Failure {
                 return Failure::new(Code::CharacterInUse, message);
             }
             StoreError::Fenced => Code::Fenced,
-            StoreError::PositionInvalid => Code::Malformed,
+            StoreError::PositionInvalid | StoreError::CommitInvalid => Code::Malformed,
             StoreError::Unavailable { .. } => {
                 let message = "accounts and characters are away at the moment; try again shortly";
                 return Failure::new(Code::Unavailable, message);

@@ -7,7 +7,7 @@
 //!
 //! # Layout
 //! - [`Store`] (`store.rs`): open, ping, close.
-//! - `accounts.rs`, `characters.rs`, `ownership.rs`: what it can do, a noun each.
+//! - `accounts.rs`, `characters.rs`, `ownership.rs`, `ledger.rs`: what it can do, a noun each.
 //! - `row.rs`: a character as it stands in its table.
 //! - `writer.rs`: changes that wait at the same time share a transaction.
 //! - `engine.rs`: one statement text for both databases. `sqlite.rs`, `postgres.rs`: opening each.
@@ -19,6 +19,7 @@ mod characters;
 mod engine;
 mod error;
 mod fault;
+mod ledger;
 mod limits;
 mod ownership;
 mod postgres;

@@ -1,13 +1,13 @@
-//! Who owns a character: claim, load, save, transfer, release, abandon.
+//! Who owns a character: claim, load, save, commit, transfer, release, abandon.
 //!
 //! A change that the answer was lost of may be repeated with the same words: if the row already
 //! is what the change would have made of it, the first answer is given again.
 
 use protocol::{
-    AccountId, CharacterId, CharacterState,
+    AccountId, CharacterId, CharacterState, LedgerEntry,
     backbone::{
         Life,
-        characters::{Claim, LoadedCharacter},
+        characters::{Claim, LoadedCharacter, ReleaseCharacter, SaveCharacter, TransferCharacter},
     },
 };
 
@@ -16,8 +16,12 @@ use crate::{
     characters::find,
     engine::Transaction,
     fault::Fault,
+    ledger,
     row::{CharacterRow, OwnerColumns, StateColumns, select_characters},
 };
+
+/// Characters in one commit at most.
+const COMMIT_MAX: usize = 64;
 
 impl Store {
     /// Makes `to` the owner of a character whose owner is still `expected_owner` (`None`: nobody).
@@ -103,15 +107,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] if the claim no longer holds: the copy must be dropped, never saved;
     /// [`StoreError::CharacterUnknown`]; [`StoreError::PositionInvalid`].
-    pub async fn save(
-        &self,
-        character: CharacterId,
-        claim: &Claim,
-        state: &CharacterState,
-    ) -> Result<Claim, StoreError> {
-        let kept = Claim { version: next(claim.version), ..claim.clone() };
-        let outcome = Outcome::of(Some(&kept.owner), &kept, state)?;
-        self.write_back(character, claim, outcome).await?;
+    pub async fn save(&self, save: SaveCharacter) -> Result<Claim, StoreError> {
+        let change = Change::save(save)?;
+        let kept = change.after.clone();
+        self.write_back(vec![change]).await?;
+        Ok(kept)
+    }
+
+    /// Saves several characters, all or none, for their owner, who keeps them; returns their claims
+    /// in the same order. May be repeated like [`Store::save`].
+    ///
+    /// # Errors
+    /// As [`Store::save`], if it is so for any of them; nothing was saved then.
+    /// [`StoreError::CommitInvalid`] for one that is named twice, or too many.
+    pub async fn commit(&self, saves: Vec<SaveCharacter>) -> Result<Vec<Claim>, StoreError> {
+        let mut names: Vec<CharacterId> = saves.iter().map(|save| save.character).collect();
+        names.sort_unstable();
+        names.dedup();
+        if names.len() < saves.len() || saves.len() > COMMIT_MAX {
+            return Err(StoreError::CommitInvalid);
+        }
+        let changes = saves.into_iter().map(Change::save).collect::<Result<Vec<_>, _>>()?;
+        let kept = changes.iter().map(|change| change.after.clone()).collect();
+        self.write_back(changes).await?;
         Ok(kept)
     }
 
@@ -120,17 +138,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::save`].
-    pub async fn transfer(
-        &self,
-        character: CharacterId,
-        claim: &Claim,
-        state: &CharacterState,
-        to: &Life,
-    ) -> Result<Claim, StoreError> {
-        let given =
-            Claim { owner: to.clone(), epoch: next(claim.epoch), version: next(claim.version) };
-        let outcome = Outcome::of(Some(to), &given, state)?;
-        self.write_back(character, claim, outcome).await?;
+    pub async fn transfer(&self, transfer: TransferCharacter) -> Result<Claim, StoreError> {
+        let TransferCharacter { character, claim, state, ledger, to } = transfer;
+        let given = Claim { owner: to, epoch: next(claim.epoch), version: next(claim.version) };
+        let outcome = Outcome::of(Some(&given.owner), &given, &state)?;
+        let change = Change { character, claim, after: given.clone(), outcome, ledger };
+        self.write_back(vec![change]).await?;
         Ok(given)
     }
 
@@ -139,16 +152,12 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::save`].
-    pub async fn release(
-        &self,
-        character: CharacterId,
-        claim: &Claim,
-        state: &CharacterState,
-    ) -> Result<(), StoreError> {
-        let last =
+    pub async fn release(&self, release: ReleaseCharacter) -> Result<(), StoreError> {
+        let ReleaseCharacter { character, claim, state, ledger } = release;
+        let after =
             Claim { epoch: next(claim.epoch), version: next(claim.version), ..claim.clone() };
-        let outcome = Outcome::of(None, &last, state)?;
-        self.write_back(character, claim, outcome).await
+        let outcome = Outcome::of(None, &after, &state)?;
+        self.write_back(vec![Change { character, claim, after, outcome, ledger }]).await
     }
 
     /// Gives up a character without a save: it was handed over but never came. `false` if `owner`
@@ -191,32 +200,98 @@ impl Store {
         .await
     }
 
-    /// Makes the row what `outcome` says if `claim` holds, or finds that it was made so before.
-    async fn write_back(
-        &self,
-        character: CharacterId,
-        claim: &Claim,
-        outcome: Outcome,
-    ) -> Result<(), StoreError> {
-        let claim = claim.clone();
+    /// Makes the rows what the changes say if all their claims hold, or finds that all were made so
+    /// before.
+    async fn write_back(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         self.change(move |transaction| {
             Box::pin(async move {
-                if outcome.write(transaction, character, &claim).await? == 1 {
+                if write_all(transaction, &changes).await? {
                     return Ok(());
                 }
-                let row: Option<CharacterRow> = transaction
-                    .query(select_characters!("WHERE id = $1"))
-                    .bind(character.to_string())
-                    .fetch_optional()
-                    .await?;
-                match row {
-                    None => Err(StoreError::CharacterUnknown.into()),
-                    Some(row) if outcome.is(&row) => Ok(()),
-                    Some(_) => Err(StoreError::Fenced.into()),
+                for change in &changes {
+                    let row: Option<CharacterRow> = transaction
+                        .query(select_characters!("WHERE id = $1"))
+                        .bind(change.character.to_string())
+                        .fetch_optional()
+                        .await?;
+                    let row = row.ok_or(StoreError::CharacterUnknown)?;
+                    if !change.outcome.is(&row) {
+                        return Err(StoreError::Fenced.into());
+                    }
                 }
+                Ok(())
             })
         })
         .await
+    }
+}
+
+/// Writes all of them if all claims hold, and nothing else.
+async fn write_all(transaction: &mut Transaction, changes: &[Change]) -> Result<bool, Fault> {
+    if let [change] = changes {
+        return change.write(transaction).await;
+    }
+    // In one order for all, so that no two wait for each other.
+    let mut ordered: Vec<&Change> = changes.iter().collect();
+    ordered.sort_by_key(|change| change.character);
+    // All are looked at before anything is written: a refused change must leave no trace, since it
+    // may share its transaction with others.
+    for change in &ordered {
+        if !change.hold(transaction).await? {
+            return Ok(false);
+        }
+    }
+    for change in ordered {
+        if !change.write(transaction).await? {
+            let what = format!("the character {} changed while it was held", change.character);
+            return Err(Fault::Corrupt { row: what, reason: "it is locked".to_owned() });
+        }
+    }
+    Ok(true)
+}
+
+/// A character's row and what is to become of it.
+struct Change {
+    character: CharacterId,
+    claim: Claim,
+    after: Claim,
+    outcome: Outcome,
+    ledger: Vec<LedgerEntry>,
+}
+
+impl Change {
+    fn save(save: SaveCharacter) -> Result<Self, StoreError> {
+        let SaveCharacter { character, claim, state, ledger } = save;
+        let after = Claim { version: next(claim.version), ..claim.clone() };
+        let outcome = Outcome::of(Some(&after.owner), &after, &state)?;
+        Ok(Self { character, claim, after, outcome, ledger })
+    }
+
+    /// Whether the claim holds, as it will until the transaction ends: the row is locked.
+    async fn hold(&self, transaction: &mut Transaction) -> Result<bool, Fault> {
+        let held = transaction
+            .query(
+                "UPDATE characters SET version = version
+                 WHERE id = $1 AND owner_server = $2 AND owner_incarnation = $3
+                   AND owner_epoch = $4 AND version = $5",
+            )
+            .bind(self.character.to_string())
+            .bind(self.claim.owner.server.as_str())
+            .bind(self.claim.owner.incarnation.to_string())
+            .bind(column(self.claim.epoch)?)
+            .bind(column(self.claim.version)?)
+            .execute()
+            .await?;
+        Ok(held == 1)
+    }
+
+    /// Writes the row and its ledger if the claim holds.
+    async fn write(&self, transaction: &mut Transaction) -> Result<bool, Fault> {
+        let written = self.outcome.write(transaction, self.character, &self.claim).await? == 1;
+        if written {
+            ledger::add(transaction, self.character, self.outcome.version, &self.ledger).await?;
+        }
+        Ok(written)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use protocol::{Code, EntityId, Failure, MapName, Position, names, play::PlayMessage};
+use protocol::{Code, EntityId, Failure, LedgerEntry, MapName, Position, names, play::PlayMessage};
 use rand::Rng;
 
 use crate::{
-    CommitId, Effect, Entity, TICK, World,
+    Change, CommitId, Effect, Entity, TICK, World,
     atlas::{Ground, MapPlan},
     space::Space,
 };
@@ -79,11 +79,19 @@ impl<'a, W: World> Context<'a, W> {
     }
 
     /// What is stored of a player, to be changed. It is saved by and by, and when the player goes;
-    /// [`Context::commit`] saves now. `None` for one who is being handed over to another map: that
-    /// goes with what was stored when it began.
+    /// what must be on the disk before anybody is told is done with [`Context::commit`]. `None` for
+    /// one who is being handed over to another map: that goes with what was stored when it began;
+    /// and for one of whom a commit is under way.
     pub fn player_mut(&mut self, player: EntityId) -> Option<&mut W::Player> {
-        let stays = self.entity(player).is_some_and(|entity| !entity.frozen);
-        self.space.players.get_mut(&player).filter(|_| stays)
+        self.space.player_mut(player)
+    }
+
+    /// Writes into the ledger why [`Context::player_mut`] was changed. It is saved in the same
+    /// transaction as the change.
+    pub fn book(&mut self, player: EntityId, entry: LedgerEntry) {
+        if self.space.players.contains_key(&player) {
+            self.space.effects.push(Effect::Book(player, entry));
+        }
     }
 
     /// Lets somebody walk there in a straight line, along walls where there are some.
@@ -179,12 +187,37 @@ impl<'a, W: World> Context<'a, W> {
         }
     }
 
-    /// Saves a player now. [`World::committed`] tells when that is durable, or why it is not.
-    pub fn commit(&mut self, player: EntityId) -> CommitId {
+    /// Changes what is stored of these players together, and saves it now: once it is durable, all
+    /// of it is so for everybody, and otherwise nothing ever was. [`World::committed`] tells. Until
+    /// then they have what they had, and [`Context::player_mut`] gives nothing of them.
+    ///
+    /// `change` is given copies, in the order of `players`, and returns the lines to be written
+    /// into the ledger, each with whom it is of. `None`, and nothing was done, where `change` says
+    /// so, one is not there, is named twice, is being handed over, or has a commit under way.
+    pub fn commit<const N: usize>(
+        &mut self,
+        players: [EntityId; N],
+        change: impl FnOnce([&mut W::Player; N]) -> Option<Vec<(EntityId, LedgerEntry)>>,
+    ) -> Option<CommitId> {
+        let mut copies = Vec::with_capacity(N);
+        for player in players {
+            let is_twice = copies.iter().any(|(other, _)| *other == player);
+            copies.push((player, self.space.player_mut(player).filter(|_| !is_twice)?.clone()));
+        }
+        let changed: Vec<&mut W::Player> = copies.iter_mut().map(|(_, data)| data).collect();
+        // There are as many as were asked for, so this never fails.
+        let lines = change(changed.try_into().ok()?)?;
+        let written = copies.iter().map(|(player, data)| {
+            let ledger = lines.iter().filter(|(of, _)| of == player);
+            let ledger = ledger.map(|(_, entry)| entry.clone()).collect();
+            Some(Change { player: *player, data: serde_json::to_value(data).ok()?, ledger })
+        });
+        let changes = written.collect::<Option<Vec<_>>>()?;
         let commit = CommitId(self.space.next_commit);
         self.space.next_commit += 1;
-        self.space.effects.push(Effect::Commit(commit, player));
-        commit
+        self.space.commits.insert(commit, copies.into_iter().collect());
+        self.space.effects.push(Effect::Commit(commit, changes));
+        Some(commit)
     }
 
     /// Saves a player and sends it away.

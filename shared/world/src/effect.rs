@@ -1,7 +1,8 @@
 //! What the world wants done that it cannot do itself.
 
-use protocol::{EntityId, Failure, MapName, Position, play::PlayMessage};
+use protocol::{EntityId, Failure, LedgerEntry, MapName, Position, play::PlayMessage};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Which commit a game asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,8 +32,22 @@ pub enum Effect {
         /// Who.
         party: Vec<EntityId>,
     },
-    /// Save a player now, and tell how it went with [`Input::Committed`](crate::Input::Committed).
-    Commit(CommitId, EntityId),
+    /// Write this into the ledger with the next save of a player.
+    Book(EntityId, LedgerEntry),
+    /// Save these players together, each with these data and lines in the ledger, and tell how it
+    /// went with [`Input::Committed`](crate::Input::Committed).
+    Commit(CommitId, Vec<Change>),
     /// Save a player and send it away.
     Kick(EntityId, Failure),
+}
+
+/// What a commit makes of one of its players.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Who.
+    pub player: EntityId,
+    /// What is to be stored of it.
+    pub data: Value,
+    /// What is to be written into the ledger.
+    pub ledger: Vec<LedgerEntry>,
 }

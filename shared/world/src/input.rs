@@ -56,7 +56,7 @@ pub enum Input {
     /// It is not handed over after all.
     Stay(EntityId),
     /// What came of a commit.
-    Committed(CommitId, EntityId, Result<(), Failure>),
+    Committed(CommitId, Result<(), Failure>),
     /// The server is shutting down; everybody leaves next.
     Drain,
     /// Time passes.

@@ -30,7 +30,7 @@ mod world;
 use std::time::Duration;
 
 pub use context::Context;
-pub use effect::{CommitId, Effect};
+pub use effect::{Change, CommitId, Effect};
 pub use entity::{Entity, PLAYER, SPEED};
 pub use input::Input;
 pub use quiet::{Nothing, Quiet};

@@ -152,7 +152,7 @@ impl<W: World> Scenario<W> {
                     }
                 }
                 Effect::Warp { .. } | Effect::Instance { .. } => {}
-                Effect::Commit(..) | Effect::Kick(..) => {}
+                Effect::Book(..) | Effect::Commit(..) | Effect::Kick(..) => {}
             }
         }
         self.effects.append(&mut effects);
@@ -162,8 +162,8 @@ impl<W: World> Scenario<W> {
     /// So many ticks pass; everything that is to be committed is, at once.
     pub fn tick(&mut self, ticks: u32) -> &mut Self {
         for _ in 0..ticks {
-            for (commit, player) in self.commits() {
-                self.happen(&Input::Committed(commit, player, Ok(())));
+            for commit in self.commits() {
+                self.happen(&Input::Committed(commit, Ok(())));
             }
             self.happen(&Input::Tick);
             self.stage.show(&mut Told(&mut self.players));
@@ -267,10 +267,10 @@ impl<W: World> Scenario<W> {
         (player, eyes.seq)
     }
 
-    fn commits(&mut self) -> Vec<(CommitId, EntityId)> {
+    fn commits(&mut self) -> Vec<CommitId> {
         let commits = self.effects.extract_if(.., |effect| matches!(effect, Effect::Commit(..)));
         let ids = commits.filter_map(|effect| match effect {
-            Effect::Commit(commit, player) => Some((commit, player)),
+            Effect::Commit(commit, _) => Some(commit),
             _ => None,
         });
         ids.collect()

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     atlas::MapPlan,
-    effect::Effect,
+    effect::{CommitId, Effect},
     entity::{Entity, PLAYER, SPEED},
     grid::{Grid, Member},
 };
@@ -28,6 +28,8 @@ pub(crate) struct Space<P> {
     pub(crate) players: BTreeMap<EntityId, P>,
     pub(crate) grid: Grid,
     pub(crate) next_commit: u64,
+    /// What becomes of players once that is durable, by commit.
+    pub(crate) commits: BTreeMap<CommitId, BTreeMap<EntityId, P>>,
     /// Where each entity sits; made from the slots.
     #[serde(skip)]
     index: FxHashMap<EntityId, u32>,
@@ -60,6 +62,7 @@ impl<P> Space<P> {
             players: BTreeMap::new(),
             grid: Grid::over(plan),
             next_commit: 1,
+            commits: BTreeMap::new(),
             index: FxHashMap::default(),
             effects: Vec::new(),
             changes: Changes::default(),
@@ -134,6 +137,13 @@ impl<P> Space<P> {
         self.leave_cell(entity.cell, entity.place);
         self.changes.gone.push((id, entity.cell));
         Some((entity, self.players.remove(&id)))
+    }
+
+    /// What is stored of a player, where it may be changed now.
+    pub(crate) fn player_mut(&mut self, id: EntityId) -> Option<&mut P> {
+        let stays = self.entity(id).is_some_and(|entity| !entity.frozen);
+        let is_free = !self.commits.values().any(|commit| commit.contains_key(&id));
+        self.players.get_mut(&id).filter(|_| stays && is_free)
     }
 
     /// Where an entity sits.

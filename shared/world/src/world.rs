@@ -25,7 +25,7 @@ pub trait World: Serialize + DeserializeOwned + Send + Sized + 'static {
     /// What clients are told, in [`protocol::play::PlayMessage::Game`].
     type Output: Serialize;
     /// What is stored of a player. A new character has the default.
-    type Player: Serialize + DeserializeOwned + Default + Send + 'static;
+    type Player: Serialize + DeserializeOwned + Clone + Default + Send + 'static;
 
     /// The map comes to life.
     ///
@@ -83,14 +83,14 @@ pub trait World: Serialize + DeserializeOwned + Send + Sized + 'static {
         }
     }
 
-    /// What came of [`Context::commit`]. The player may be gone meanwhile.
+    /// What came of [`Context::commit`]: the players have what it changed, on the disk too, or they
+    /// have what they had. They may be gone meanwhile.
     fn committed(
         &mut self,
         commit: CommitId,
-        player: EntityId,
         result: Result<(), Failure>,
         ctx: &mut Context<'_, Self>,
     ) {
-        let _ = (commit, player, result, ctx);
+        let _ = (commit, result, ctx);
     }
 }

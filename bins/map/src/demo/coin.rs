@@ -7,7 +7,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use world::{Entity, atlas::PlaceError};
 
-use super::{Ctx, Output, Rules};
+use super::{Ctx, Output, Rules, coins};
 
 /// How near one must come, in tiles. One walks a quarter of a tile in a tick.
 const REACH: f32 = 0.75;
@@ -67,6 +67,7 @@ fn is_taken(coin: EntityId, ctx: &mut Ctx<'_>) -> bool {
     let Some(player) = ctx.player_mut(finder) else { return false };
     player.coins = player.coins.saturating_add(1);
     let total = player.coins;
+    ctx.book(finder, coins(1, "found"));
     ctx.send(finder, &Output::Coins { total });
     ctx.despawn(coin);
     true

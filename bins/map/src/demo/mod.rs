@@ -1,9 +1,9 @@
-//! The demo world: coins to find, monsters to run from, shops to spend in, and a dungeon to enter
-//! together. Walking, chat, portals, saving and who sees whom are the engine's.
+//! The demo world: coins to find, monsters to run from, shops to spend in, others to trade with, and
+//! a dungeon to enter together. Walking, chat, portals, saving and who sees whom are the engine's.
 //!
 //! # Layout
 //! - this file: what a player has, may ask for and is told, and what a map may set.
-//! - `coin`, `monster`, `shop`, `party`: a rule of the game each.
+//! - `coin`, `monster`, `shop`, `trade`, `party`: a rule of the game each.
 
 mod coin;
 mod monster;
@@ -11,15 +11,21 @@ mod party;
 mod shop;
 #[cfg(test)]
 mod tests;
+mod trade;
 
-use protocol::{EntityId, Failure};
+use protocol::{EntityId, Failure, LedgerEntry};
 use serde::{Deserialize, Serialize};
 use world::{
     CommitId, Context, World,
     atlas::{PlaceError, PortalPlan},
 };
 
-use self::{coin::Heap, monster::Monster, shop::Shops};
+use self::{
+    coin::Heap,
+    monster::Monster,
+    shop::Shops,
+    trade::{Offer, Trades},
+};
 
 type Ctx<'a> = Context<'a, Demo>;
 
@@ -30,6 +36,7 @@ pub(crate) struct Demo {
     heaps: Vec<Heap>,
     monsters: Vec<Monster>,
     shops: Shops,
+    trades: Trades,
 }
 
 /// What the custom properties of a map may set.
@@ -63,6 +70,10 @@ pub(crate) struct Player {
 pub(crate) enum Input {
     /// What the shop near by sells.
     Buy,
+    /// To give another player coins, for what it wears.
+    Offer(Offer),
+    /// What another player has offered.
+    Accept { from: EntityId },
     /// To be in the party of all who say this word; without one, in none.
     Party { word: Option<String> },
 }
@@ -79,6 +90,12 @@ pub(crate) enum Output {
     Bought { total: u32 },
     /// It is not, and you have your coins.
     NotBought { why: String },
+    /// Another player offers you coins, for what you wear or for nothing.
+    Offered { from: EntityId, coins: u32, goods: Option<String> },
+    /// It is done, and that is stored for both.
+    Traded { total: u32 },
+    /// It is not, and everybody has what they had.
+    NotTraded { why: String },
     /// Those of your party who stand near by, you among them.
     Party { members: Vec<String> },
 }
@@ -91,7 +108,8 @@ impl World for Demo {
 
     fn open(rules: Rules, ctx: &mut Ctx<'_>) -> Result<Self, PlaceError> {
         let (heaps, monsters) = (coin::open(ctx)?, monster::open(ctx)?);
-        Ok(Self { rules, heaps, monsters, shops: Shops::open(ctx)? })
+        let (shops, trades) = (Shops::open(ctx)?, Trades::default());
+        Ok(Self { rules, heaps, monsters, shops, trades })
     }
 
     fn tick(&mut self, ctx: &mut Ctx<'_>) {
@@ -99,6 +117,7 @@ impl World for Demo {
             heap.tick(&self.rules, ctx);
         }
         monster::tick(&mut self.monsters, &self.rules, ctx);
+        self.shops.tick(ctx);
     }
 
     fn input(&mut self, player: EntityId, input: Input, ctx: &mut Ctx<'_>) {
@@ -106,6 +125,12 @@ impl World for Demo {
             Input::Buy => {
                 if let Err(why) = self.shops.buy(player, ctx) {
                     ctx.send(player, &Output::NotBought { why: why.to_owned() });
+                }
+            }
+            Input::Offer(offer) => self.trades.offer(player, offer, ctx),
+            Input::Accept { from } => {
+                if let Err(why) = self.trades.accept(player, from, ctx) {
+                    ctx.send(player, &Output::NotTraded { why: why.to_owned() });
                 }
             }
             Input::Party { word } => party::agree(player, word, ctx),
@@ -129,13 +154,17 @@ impl World for Demo {
         }
     }
 
-    fn committed(
-        &mut self,
-        commit: CommitId,
-        _: EntityId,
-        result: Result<(), Failure>,
-        ctx: &mut Ctx<'_>,
-    ) {
-        self.shops.settle(commit, result, ctx);
+    fn leave(&mut self, player: EntityId, _: &mut Ctx<'_>) {
+        self.trades.leave(player);
     }
+
+    fn committed(&mut self, id: CommitId, result: Result<(), Failure>, ctx: &mut Ctx<'_>) {
+        self.shops.settle(id, &result, ctx);
+        self.trades.settle(id, &result, ctx);
+    }
+}
+
+/// A line of the ledger.
+fn coins(amount: i64, why: &str) -> LedgerEntry {
+    LedgerEntry::new("coins", amount, why)
 }

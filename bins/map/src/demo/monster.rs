@@ -7,7 +7,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use world::{Entity, TICK, atlas::PlaceError};
 
-use super::{Ctx, Output, Rules};
+use super::{Ctx, Output, Rules, coins};
 
 /// How often a monster looks around and plans its way, in ticks. They take turns, so that each tick
 /// has few ways to plan.
@@ -72,6 +72,7 @@ pub(super) fn tick(monsters: &mut [Monster], rules: &Rules, ctx: &mut Ctx<'_>) {
         let lost = player.coins.min(LOSS);
         player.coins -= lost;
         let total = player.coins;
+        ctx.book(prey, coins(-i64::from(lost), "caught"));
         ctx.send(prey, &Output::Caught { lost, total });
     }
 }

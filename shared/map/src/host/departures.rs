@@ -22,6 +22,7 @@ impl<W: World> Host<W> {
         failure: Option<Failure>,
         now: Instant,
     ) {
+        self.give_up_commit(entity, now);
         let Some(player) = self.players.remove(&entity) else { return };
         self.recorder.input(&Input::Leave(entity));
         // A player on the map is on the stage.
@@ -51,14 +52,7 @@ impl<W: World> Host<W> {
     }
 
     /// Nothing is left to be saved of a departing character.
-    pub(super) fn conclude(
-        &mut self,
-        character: CharacterId,
-        failure: Option<Failure>,
-        now: Instant,
-    ) {
-        let gone = Failure::new(Code::CharacterUnknown, "that player has gone");
-        self.commit_all(character, &Err(gone), now);
+    pub(super) fn conclude(&mut self, character: CharacterId, failure: Option<Failure>) {
         let Some(departing) = self.departing.remove(&character) else { return };
         self.seats.leave(character);
         if let Some(mut outbox) = departing.outbox {
@@ -80,7 +74,9 @@ impl<W: World> Host<W> {
     pub(super) fn drop_copy(&mut self, character: CharacterId, failure: Failure, now: Instant) {
         tracing::warn!(%character, %failure, "this copy is dropped, unsaved");
         self.keeper.forget(character);
-        self.commit_all(character, &Err(failure.clone()), now);
+        if let Some(entity) = self.present.get(&character) {
+            self.give_up_commit(*entity, now);
+        }
         if let Some(entity) = self.present.remove(&character)
             && let Some(mut player) = self.players.remove(&entity)
         {
@@ -88,7 +84,7 @@ impl<W: World> Host<W> {
             self.seats.leave(character);
             let _ = player.outbox.tell(&mut goodbye(Some(failure)));
         } else {
-            self.conclude(character, Some(failure), now);
+            self.conclude(character, Some(failure));
         }
     }
 

@@ -38,7 +38,6 @@ use protocol::{
 
 pub(crate) use command::Reply;
 pub(crate) use command::{Admitted, Command, Entry, HostLink, Shown, draining};
-pub(crate) use outbox::Inbox;
 pub(crate) use run::{Channels, Vitals, run};
 
 use self::{
@@ -50,7 +49,7 @@ use self::{
     warps::Warp,
 };
 use rustc_hash::FxHashMap;
-use world::{Effect, Input, Stage, World};
+use world::{CommitId, Effect, Input, Stage, World};
 
 use crate::{
     courier::News,
@@ -81,7 +80,7 @@ pub(crate) struct Host<W: World> {
     warps: BTreeMap<WarpId, Warp>,
     next_warp: u64,
     wanted: BTreeMap<InstanceId, Wanted>,
-    commits: BTreeMap<CharacterId, Vec<Commit>>,
+    commits: BTreeMap<CommitId, Commit>,
     abandons: Abandons,
     ended: EndedSessions,
     next_sweep: Instant,
@@ -223,6 +222,7 @@ impl<W: World> Host<W> {
     pub(crate) fn outcome(&mut self, outcome: Outcome, now: Instant) {
         match outcome {
             Outcome::Written(character, written) => self.written(character, written, now),
+            Outcome::Committed(commit, answer) => self.committed(commit, answer, now),
             Outcome::Abandoned(character, answer) => {
                 self.abandons.answered(character, answer.is_ok(), now);
             }
@@ -245,6 +245,7 @@ impl<W: World> Host<W> {
         }
         self.jobs.extend(self.abandons.ask(now).into_iter().map(Job::Abandon));
         self.tick_warps(now);
+        self.tick_commits(now);
         self.save_due(now);
         self.say_late_goodbyes(now);
         self.sweep(now);

@@ -34,7 +34,12 @@ impl<W: World> Host<W> {
                 self.warp_to_map(player, Passage { to, arrive }, now);
             }
             Effect::Instance { template, party } => self.begin_instance(template, party),
-            Effect::Commit(commit, player) => self.commit(commit, player, now),
+            Effect::Book(player, entry) => {
+                if let Some(player) = self.players.get(&player) {
+                    self.keeper.book(player.character, entry);
+                }
+            }
+            Effect::Commit(commit, changes) => self.commit(commit, changes, now),
             Effect::Kick(player, failure) => {
                 let reason = format!("sent away by the game: {}", failure.message);
                 self.depart(player, reason, Some(failure), now);

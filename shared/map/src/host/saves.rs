@@ -1,23 +1,40 @@
 //! What is to be written, and what came of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use protocol::{CharacterId, Code, EntityId, Failure};
-use world::{CommitId, Input, World};
+use protocol::{
+    CharacterId, Code, EntityId, Failure,
+    backbone::characters::{Claim, SaveCharacter},
+};
+use serde_json::Value;
+use world::{Change, CommitId, Input, World};
 
 use super::Host;
 use crate::{
+    handoff::is_refusal,
     jobs::Job,
-    keeper::{Verdict, Write, Written},
+    keeper::{Verdict, Written},
 };
 
-/// A save that the game waits for.
+/// Before a commit of which nothing was heard is asked for again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// What changes hands between characters: all of it at once, or nothing.
 #[derive(Debug)]
 pub(super) struct Commit {
-    id: CommitId,
-    player: EntityId,
-    /// The write in flight carries what was there when it was asked for.
-    is_carried: bool,
+    members: Vec<Member>,
+    /// What was asked for, as it is asked for again until it is known what came of it.
+    asked: Option<Vec<SaveCharacter>>,
+    /// When to ask again.
+    again: Option<Instant>,
+    /// Why it was refused. An earlier try may have been done all the same, unheard: the claims tell.
+    refused: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Member {
+    character: CharacterId,
+    change: Change,
 }
 
 impl<W: World> Host<W> {
@@ -31,88 +48,183 @@ impl<W: World> Host<W> {
     /// Starts a write of one character, unless one is in flight.
     pub(super) fn save(&mut self, character: CharacterId, now: Instant) {
         let state = self.present.get(&character).and_then(|entity| self.state_of(*entity));
-        let Some(write) = self.keeper.write(character, state, now) else {
-            if self.keeper.is_stored(character) {
-                self.commit_all(character, &Ok(()), now);
+        if let Some(write) = self.keeper.write(character, state, now) {
+            self.jobs.push(Job::Write(character, Box::new(write)));
+        }
+    }
+
+    /// Saves players together, for the game.
+    pub(super) fn commit(&mut self, id: CommitId, changes: Vec<Change>, now: Instant) {
+        let members = changes.into_iter().map(|change| {
+            let character = self.players.get(&change.player)?.character;
+            Some(Member { character, change })
+        });
+        match members.collect() {
+            Some(members) => {
+                self.commits
+                    .insert(id, Commit { members, asked: None, again: None, refused: None });
+                self.ask_commit(id, now);
             }
+            None => self.happen(Input::Committed(id, Err(gone())), now),
+        }
+    }
+
+    /// Asks for a commit, once no other write of any of its characters is under way.
+    fn ask_commit(&mut self, id: CommitId, now: Instant) {
+        let waiting = self.commits.get(&id).filter(|commit| commit.asked.is_none());
+        let members = waiting.into_iter().flat_map(|commit| &commit.members);
+        let members: Vec<CharacterId> = members.map(|member| member.character).collect();
+        let busy = members.iter().filter(|character| !self.keeper.is_free(**character));
+        let busy: Vec<CharacterId> = busy.copied().collect();
+        for character in &busy {
+            // A claim in doubt is looked at now rather than by and by.
+            self.keeper.hasten(*character, now);
+        }
+        if members.is_empty() || !busy.is_empty() {
             return;
-        };
-        if !matches!(write, Write::Check) {
-            let waiting = self.commits.get_mut(&character).into_iter().flatten();
-            waiting.for_each(|commit| commit.is_carried = true);
         }
-        self.jobs.push(Job::Write(character, Box::new(write)));
+        let Some(mut commit) = self.commits.remove(&id) else { return };
+        let saves = commit.members.iter().filter_map(|Member { character, change }| {
+            let mut state = self.state_of(change.player)?;
+            state.data = change.data.clone();
+            let (claim, mut ledger) = self.keeper.join(*character, &state)?;
+            ledger.extend(change.ledger.iter().cloned());
+            Some(SaveCharacter { character: *character, claim, state, ledger })
+        });
+        let saves: Vec<SaveCharacter> = saves.collect();
+        commit.asked = Some(saves.clone());
+        self.commits.insert(id, commit);
+        self.jobs.push(Job::Commit(id, saves));
     }
 
-    /// Saves a player now, for the game.
-    pub(super) fn commit(&mut self, id: CommitId, player: EntityId, now: Instant) {
-        let Some(character) = self.players.get(&player).map(|player| player.character) else {
-            let failure = Failure::new(Code::CharacterUnknown, "that player is not here");
-            return self.happen(Input::Committed(id, player, Err(failure)), now);
-        };
-        let commit = Commit { id, player, is_carried: false };
-        self.commits.entry(character).or_default().push(commit);
-        self.keeper.hasten(character, now);
-        self.save(character, now);
+    /// Asks for commits that wait for their turn, and again for those of which nothing was heard.
+    pub(super) fn tick_commits(&mut self, now: Instant) {
+        let waiting: Vec<CommitId> = self.commits.keys().copied().collect();
+        for id in waiting {
+            self.ask_commit(id, now);
+            let Some(commit) = self.commits.get_mut(&id) else { continue };
+            if commit.again.take_if(|again| *again <= now).is_some()
+                && let Some(asked) = &commit.asked
+            {
+                self.jobs.push(Job::Commit(id, asked.clone()));
+            }
+        }
     }
 
-    /// Tells the game that all it waits for of a character is durable, or why it is not.
-    pub(super) fn commit_all(
+    /// What came of a commit. While that is not known, its characters are neither saved nor let
+    /// go: it may have been done, and then what is stored of them is what it made of them.
+    pub(super) fn committed(
         &mut self,
-        character: CharacterId,
-        result: &Result<(), Failure>,
+        id: CommitId,
+        answer: Result<Vec<Claim>, Failure>,
         now: Instant,
     ) {
-        for commit in self.commits.remove(&character).into_iter().flatten() {
-            self.happen(Input::Committed(commit.id, commit.player, result.clone()), now);
+        let failure = match answer {
+            Ok(claims) => return self.commit_done(id, claims, now),
+            Err(failure) => failure,
+        };
+        let Some(commit) = self.commits.get_mut(&id) else { return };
+        if !is_refusal(&failure) {
+            commit.again = Some(now + AGAIN);
+            return;
+        }
+        commit.refused = Some(failure);
+        let members: Vec<_> = commit.members.iter().map(|member| member.character).collect();
+        for character in members {
+            self.keeper.refused(character, now);
+            self.save(character, now);
         }
     }
 
-    fn commit_carried(
-        &mut self,
-        character: CharacterId,
-        result: &Result<(), Failure>,
-        now: Instant,
-    ) {
-        let Some(waiting) = self.commits.remove(&character) else { return };
-        let (carried, rest): (Vec<Commit>, _) =
-            waiting.into_iter().partition(|commit| commit.is_carried);
-        if !rest.is_empty() {
-            self.commits.insert(character, rest);
-            self.keeper.hasten(character, now);
+    /// The claim of a character was read anew, or it is somebody else's by now: that decides what
+    /// came of a commit that was refused.
+    fn decide_commit(&mut self, character: CharacterId, found: Option<&Claim>, now: Instant) {
+        let mut refused = self.commits.iter().filter(|(_, commit)| commit.refused.is_some());
+        let Some((&id, commit)) = refused.find(|(_, commit)| commit.has(character)) else { return };
+        let is_done = match found {
+            Some(found) => commit.asked_of(character).is_some_and(|asked| {
+                // Nobody else saves in this epoch: one version more is that of this commit.
+                found.epoch == asked.claim.epoch && found.version > asked.claim.version
+            }),
+            None if commit.members.iter().any(|it| self.keeper.keeps(it.character)) => return,
+            None => false,
+        };
+        let Some(commit) = self.commits.remove(&id) else { return };
+        let failure = commit.refused.filter(|_| !is_done);
+        self.happen(Input::Committed(id, failure.map_or(Ok(()), Err)), now);
+        if is_done {
+            for Member { character, change } in commit.members {
+                self.change_leaving(character, &change.data);
+            }
         }
-        for commit in carried {
-            self.happen(Input::Committed(commit.id, commit.player, result.clone()), now);
+    }
+
+    fn commit_done(&mut self, id: CommitId, claims: Vec<Claim>, now: Instant) {
+        let Some(commit) = self.commits.remove(&id) else { return };
+        self.happen(Input::Committed(id, Ok(())), now);
+        for (Member { character, change }, claim) in commit.members.into_iter().zip(claims) {
+            self.change_leaving(character, &change.data);
+            self.written(character, Written::Saved(Ok(claim)), now);
+        }
+    }
+
+    /// Somebody who is leaving, or being handed over, has what a commit made of it.
+    fn change_leaving(&mut self, character: CharacterId, data: &Value) {
+        self.keeper.change_last(character, data);
+        if let Some(departing) = self.departing.get_mut(&character) {
+            departing.last.data = data.clone();
+        }
+        for warp in self.warps.values_mut() {
+            warp.change(character, data);
+        }
+    }
+
+    /// Gives up a commit that was not asked for yet, since one of its players goes.
+    pub(super) fn give_up_commit(&mut self, entity: EntityId, now: Instant) {
+        let is_of = |commit: &Commit| commit.members.iter().any(|it| it.change.player == entity);
+        let mut waiting = self.commits.iter().filter(|(_, commit)| commit.asked.is_none());
+        if let Some(id) = waiting.find(|(_, commit)| is_of(commit)).map(|(id, _)| *id) {
+            self.commits.remove(&id);
+            self.happen(Input::Committed(id, Err(gone())), now);
         }
     }
 
     pub(super) fn written(&mut self, character: CharacterId, written: Written, now: Instant) {
-        let result = match &written {
-            Written::Saved(Ok(_)) | Written::Released(Ok(())) => Some(Ok(())),
-            Written::Saved(Err(failure)) | Written::Released(Err(failure)) => {
-                Some(Err(failure.clone()))
-            }
-            Written::Checked(_) => None,
-        };
+        if let Written::Checked(Ok(claim)) = &written {
+            self.decide_commit(character, Some(claim), now);
+        }
         let verdict = self.keeper.written(character, written, now);
-        if let Some(result) = result {
-            self.commit_carried(character, &result, now);
+        if matches!(verdict, Verdict::Fenced(_)) {
+            self.decide_commit(character, None, now);
         }
         match verdict {
             Verdict::Kept => {
                 self.warp_settle(character, now);
-                // What waited for this write goes out at once: a release, or the game's next save.
-                let is_waited_for = self.departing.contains_key(&character)
-                    || self.commits.contains_key(&character);
-                if is_waited_for && self.keeper.due(now).contains(&character) {
+                // What waited for this write goes out at once: a release, or a commit.
+                if self.departing.contains_key(&character) {
                     self.save(character, now);
                 }
+                self.tick_commits(now);
             }
-            Verdict::Released => self.conclude(character, None, now),
+            Verdict::Released => self.conclude(character, None),
             Verdict::Fenced(failure) => match self.warp_of(character) {
                 Some(warp) => self.warp_fenced(warp, failure, now),
                 None => self.drop_copy(character, failure, now),
             },
         }
     }
+}
+
+impl Commit {
+    fn has(&self, character: CharacterId) -> bool {
+        self.members.iter().any(|member| member.character == character)
+    }
+
+    fn asked_of(&self, character: CharacterId) -> Option<&SaveCharacter> {
+        self.asked.iter().flatten().find(|save| save.character == character)
+    }
+}
+
+fn gone() -> Failure {
+    Failure::new(Code::CharacterUnknown, "that player has gone")
 }

@@ -71,7 +71,7 @@ struct Client {
     entity: EntityId,
     character: CharacterId,
     session: SessionId,
-    messages: Inbox,
+    messages: outbox::Inbox,
 }
 
 impl Client {
@@ -197,7 +197,7 @@ impl<W: World> Rig<W> {
         let (target, character) = (target.server, seat.character);
         self.outcome(Outcome::Reserved { warp, target, character, answer });
         let Job::Write(saved, write) = self.job() else { panic!() };
-        let Write::Save { claim, state } = *write else { panic!() };
+        let Write::Save { claim, state, .. } = *write else { panic!() };
         assert_eq!((saved, state.map.as_str()), (character, "town"));
         (character, claim)
     }

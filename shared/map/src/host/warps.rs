@@ -13,6 +13,7 @@ use protocol::{
     play::PlayMessage,
 };
 
+use serde_json::Value;
 use world::{Input, World};
 
 use super::{Host, Spread};
@@ -66,6 +67,7 @@ impl<W: World> Host<W> {
         (handoff, steps): (Handoff, Vec<Step>),
         now: Instant,
     ) {
+        self.give_up_commit(entity, now);
         let warp = WarpId(self.next_warp);
         let Some(player) = self.players.get_mut(&entity) else { return };
         self.next_warp += 1;
@@ -115,7 +117,10 @@ impl<W: World> Host<W> {
                 }
             }
             Outcome::Spawned(instance, spawned) => self.instance_spawned(instance, spawned, now),
-            Outcome::Written(..) | Outcome::Abandoned(..) | Outcome::Swept(_) => {}
+            Outcome::Written(..)
+            | Outcome::Committed(..)
+            | Outcome::Abandoned(..)
+            | Outcome::Swept(_) => {}
         }
     }
 
@@ -181,6 +186,7 @@ impl<W: World> Host<W> {
                         character: warp.character,
                         claim,
                         state: warp.state.clone(),
+                        ledger: self.keeper.ledger(warp.character),
                         to: to.life(),
                     };
                     warp.transfer = Some(transfer.clone());
@@ -249,7 +255,7 @@ impl<W: World> Host<W> {
     fn hand_over(&mut self, warp: &Warp, warp_to: PlayMessage, now: Instant) {
         self.keeper.forget(warp.character);
         let Some(mut player) = self.players.remove(&warp.entity) else {
-            return self.conclude(warp.character, None, now);
+            return self.conclude(warp.character, None);
         };
         // A client too slow to be told loses its connection here, and its seat there expires.
         let _ = player.outbox.tell(&mut Spread::new(warp_to));
@@ -260,6 +266,13 @@ impl<W: World> Host<W> {
 }
 
 impl Warp {
+    /// A commit of before has made this of a character.
+    pub(super) fn change(&mut self, character: CharacterId, data: &Value) {
+        if self.character == character {
+            self.state.data = data.clone();
+        }
+    }
+
     fn seat_on(&self, target: &MapServer) -> ReserveSeat {
         ReserveSeat {
             incarnation: target.incarnation,

@@ -33,7 +33,7 @@ fn the_newest_state_is_saved_every_ten_seconds_if_it_changed_and_versions_are_ch
     let now = now + EVERY;
     assert_eq!(keeper.due(now), [ada]);
     let write = keeper.write(ada, Some(at(2.0)), now);
-    assert_eq!(write, Some(Write::Save { claim: claim(1), state: at(2.0) }));
+    assert_eq!(write, Some(Write::Save { claim: claim(1), state: at(2.0), ledger: vec![] }));
     assert_eq!((keeper.due(now + EVERY), keeper.write(ada, Some(at(3.0)), now)), (vec![], None));
 
     assert_eq!(keeper.written(ada, Written::Saved(Ok(claim(2))), now), Verdict::Kept);
@@ -42,7 +42,7 @@ fn the_newest_state_is_saved_every_ten_seconds_if_it_changed_and_versions_are_ch
     assert_eq!(keeper.due(now), []);
     let now = now + EVERY;
     let write = keeper.write(ada, Some(at(4.0)), now);
-    assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(4.0) }));
+    assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(4.0), ledger: vec![] }));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_release_waits_for_the_save_in_flight_and_carries_its_claim() {
     keeper.written(ada, Written::Saved(Ok(claim(2))), now);
     assert_eq!(keeper.due(now), [ada]);
     let write = keeper.write(ada, None, now);
-    assert_eq!(write, Some(Write::Release { claim: claim(2), state: at(5.0) }));
+    assert_eq!(write, Some(Write::Release { claim: claim(2), state: at(5.0), ledger: vec![] }));
     assert_eq!(keeper.written(ada, Written::Released(Ok(())), now), Verdict::Released);
     assert_eq!(keeper.len(), 0);
 }
@@ -76,7 +76,7 @@ fn while_central_is_away_it_is_tried_again_ever_less_often_and_the_claim_is_read
     // The lost save was done after all: the claim has moved on, and the next save follows it.
     keeper.written(ada, Written::Checked(Ok(claim(2))), now);
     let write = keeper.write(ada, Some(at(6.0)), now);
-    assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(6.0) }));
+    assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(6.0), ledger: vec![] }));
 }
 
 /// What becomes of a release that failed like this and is fenced the next time.
@@ -84,7 +84,7 @@ fn fenced_after(first: Failure) -> Verdict {
     let now = Instant::now();
     let (mut keeper, ada) = keeper(now);
     keeper.release(ada, at(5.0), now);
-    let release = Some(Write::Release { claim: claim(1), state: at(5.0) });
+    let release = Some(Write::Release { claim: claim(1), state: at(5.0), ledger: vec![] });
     assert_eq!(keeper.write(ada, None, now), release);
     assert_eq!(keeper.written(ada, Written::Released(Err(first)), now), Verdict::Kept);
     assert_eq!(keeper.write(ada, None, now), release);

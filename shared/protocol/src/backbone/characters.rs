@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Life;
-use crate::{AccountId, CharacterId, CharacterState};
+use crate::{AccountId, CharacterId, CharacterState, LedgerEntry};
 
 /// A claim on a character, good for one saved version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,9 @@ pub struct SaveCharacter {
     pub claim: Claim,
     /// What to save.
     pub state: CharacterState,
+    /// What has changed since the save before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<LedgerEntry>,
 }
 
 /// It is saved.
@@ -58,6 +61,21 @@ pub struct SaveCharacter {
 pub struct CharacterSaved {
     /// What the next save must show.
     pub claim: Claim,
+}
+
+/// Save several characters and keep them, all in one transaction or none: what changes hands
+/// between them is nowhere twice and nowhere lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommitCharacters {
+    /// Which, each of them once; 64 at most.
+    pub saves: Vec<SaveCharacter>,
+}
+
+/// They are saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CharactersCommitted {
+    /// What the next save of each must show, in the order in which they were named.
+    pub claims: Vec<Claim>,
 }
 
 /// Save a character and hand it over, in one transaction. Answered with the new owner's claim.
@@ -69,6 +87,9 @@ pub struct TransferCharacter {
     pub claim: Claim,
     /// What to save.
     pub state: CharacterState,
+    /// What has changed since the save before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<LedgerEntry>,
     /// The new owner.
     pub to: Life,
 }
@@ -82,6 +103,9 @@ pub struct ReleaseCharacter {
     pub claim: Claim,
     /// What to save.
     pub state: CharacterState,
+    /// What has changed since the save before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledger: Vec<LedgerEntry>,
 }
 
 /// Give up a character that was handed over but never came. Done as well when the asker does not

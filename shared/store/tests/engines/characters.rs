@@ -4,7 +4,7 @@ use protocol::{AccountId, CharacterId, names};
 use store::StoreError;
 
 use crate::database::{
-    Database, a_character, an_owned_character, life, map, on_each_engine, state,
+    Database, a_character, an_owned_character, life, map, on_each_engine, release, state,
 };
 
 on_each_engine!(
@@ -85,7 +85,7 @@ async fn a_character_on_a_map_cannot_be_deleted(database: Database) {
     let error = store.delete_character(account, character).await.unwrap_err();
     assert_eq!(error, StoreError::InUse { owner: town });
 
-    store.release(character, &claim, &state(1)).await.unwrap();
+    store.release(release(character, &claim, &state(1))).await.unwrap();
     let error = store.delete_character(AccountId::new(), character).await.unwrap_err();
     assert_eq!(error, StoreError::CharacterUnknown, "deleted by another account");
     store.delete_character(account, character).await.unwrap();

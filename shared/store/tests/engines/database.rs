@@ -4,7 +4,10 @@ use std::{future::Future, str::FromStr};
 
 use protocol::{
     AccountId, CharacterId, CharacterState, Incarnation, MapName, Position,
-    backbone::{Life, characters::Claim},
+    backbone::{
+        Life,
+        characters::{Claim, ReleaseCharacter, SaveCharacter, TransferCharacter},
+    },
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use store::Store;
@@ -106,4 +109,28 @@ pub(crate) async fn an_owned_character(
     let (account, character) = a_character(store).await;
     let claim = store.claim(account, character, owner, None).await.unwrap();
     (account, character, claim)
+}
+
+pub(crate) fn save(character: CharacterId, claim: &Claim, state: &CharacterState) -> SaveCharacter {
+    let (claim, state) = (claim.clone(), state.clone());
+    SaveCharacter { character, claim, state, ledger: Vec::new() }
+}
+
+pub(crate) fn transfer(
+    character: CharacterId,
+    claim: &Claim,
+    state: &CharacterState,
+    to: &Life,
+) -> TransferCharacter {
+    let (claim, state, to) = (claim.clone(), state.clone(), to.clone());
+    TransferCharacter { character, claim, state, ledger: Vec::new(), to }
+}
+
+pub(crate) fn release(
+    character: CharacterId,
+    claim: &Claim,
+    state: &CharacterState,
+) -> ReleaseCharacter {
+    let (claim, state) = (claim.clone(), state.clone());
+    ReleaseCharacter { character, claim, state, ledger: Vec::new() }
 }

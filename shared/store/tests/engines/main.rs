@@ -5,6 +5,7 @@
 mod accounts;
 mod characters;
 mod database;
+mod ledger;
 mod model;
 mod outages;
 mod ownership;

@@ -13,7 +13,9 @@ use protocol::{
 };
 use store::{Store, StoreError};
 
-use crate::database::{Database, a_character, life, on_each_engine, state};
+use crate::database::{
+    Database, a_character, life, on_each_engine, release, save, state, transfer,
+};
 
 on_each_engine!(the_store_does_what_the_model_says);
 
@@ -156,11 +158,12 @@ impl World {
         let outcome = Row { owner: owner.clone(), epoch, version, state: Some(*number) };
         let expected = self.row.write(&claim, outcome);
         let given = match step {
-            Step::Save { .. } => store.save(character, &claim, &saved).await.map(Some),
-            Step::Transfer { to, .. } => {
-                store.transfer(character, &claim, &saved, &self.lives[*to]).await.map(Some)
-            }
-            _ => store.release(character, &claim, &saved).await.map(|()| None),
+            Step::Save { .. } => store.save(save(character, &claim, &saved)).await.map(Some),
+            Step::Transfer { to, .. } => store
+                .transfer(transfer(character, &claim, &saved, &self.lives[*to]))
+                .await
+                .map(Some),
+            _ => store.release(release(character, &claim, &saved)).await.map(|()| None),
         };
         let next = owner.map(|owner| Claim { owner, epoch, version });
         assert_eq!(given, expected.map(|()| next.clone()));
@@ -179,7 +182,7 @@ impl World {
     async fn one_at_most_can_save(self) {
         let mut saved = Vec::new();
         for claim in &self.claims {
-            if self.store.save(self.character, claim, &state(99)).await.is_ok() {
+            if self.store.save(save(self.character, claim, &state(99))).await.is_ok() {
                 saved.push(claim);
             }
         }

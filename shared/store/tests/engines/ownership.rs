@@ -3,7 +3,9 @@
 use protocol::{AccountId, CharacterId, Position, backbone::characters::Claim};
 use store::StoreError;
 
-use crate::database::{Database, a_character, an_owned_character, life, on_each_engine, state};
+use crate::database::{
+    Database, a_character, an_owned_character, life, on_each_engine, release, save, state, transfer,
+};
 
 on_each_engine!(
     a_save_comes_back_as_it_was,
@@ -23,7 +25,7 @@ async fn a_save_comes_back_as_it_was(database: Database) {
     let store = database.open().await;
     let town = life("town-1");
     let (account, character, claim) = an_owned_character(&store, &town).await;
-    let claim = store.save(character, &claim, &state(7)).await.unwrap();
+    let claim = store.save(save(character, &claim, &state(7))).await.unwrap();
 
     let loaded = store.load(character, &town).await.unwrap();
     assert_eq!((loaded.claim, loaded.state), (claim.clone(), state(7)));
@@ -42,13 +44,13 @@ async fn a_stale_save_is_fenced_after_a_new_claim(database: Database) {
     assert_eq!((claim.epoch, claim.version), (stale.epoch + 1, stale.version));
 
     let fenced = Err(StoreError::Fenced);
-    assert_eq!(store.save(character, &stale, &state(1)).await, fenced);
-    assert_eq!(store.transfer(character, &stale, &state(1), &town).await, fenced);
-    assert_eq!(store.release(character, &stale, &state(1)).await, Err(StoreError::Fenced));
+    assert_eq!(store.save(save(character, &stale, &state(1))).await, fenced);
+    assert_eq!(store.transfer(transfer(character, &stale, &state(1), &town)).await, fenced);
+    assert_eq!(store.release(release(character, &stale, &state(1))).await, Err(StoreError::Fenced));
     assert_eq!(store.load(character, &town).await.unwrap_err(), StoreError::Fenced);
     assert!(!store.abandon(character, &town, None).await.unwrap());
 
-    store.save(character, &claim, &state(2)).await.unwrap();
+    store.save(save(character, &claim, &state(2))).await.unwrap();
     assert_eq!(store.load(character, &cave).await.unwrap().state, state(2));
 }
 
@@ -93,7 +95,7 @@ async fn of_many_saves_on_one_claim_one_wins(database: Database) {
     let tries: Vec<_> = (0..12)
         .map(|n| {
             let (store, claim) = (store.clone(), claim.clone());
-            tokio::spawn(async move { (n, store.save(character, &claim, &state(n)).await) })
+            tokio::spawn(async move { (n, store.save(save(character, &claim, &state(n))).await) })
         })
         .collect();
     let mut won = Vec::new();
@@ -110,27 +112,27 @@ async fn a_transfer_hands_over_state_and_right_to_save(database: Database) {
     let store = database.open().await;
     let (town, cave) = (life("town-1"), life("cave-1"));
     let (_, character, before) = an_owned_character(&store, &town).await;
-    let claim = store.transfer(character, &before, &state(3), &cave).await.unwrap();
+    let claim = store.transfer(transfer(character, &before, &state(3), &cave)).await.unwrap();
     let (epoch, version) = (before.epoch + 1, before.version + 1);
     assert_eq!(claim, Claim { owner: cave.clone(), epoch, version });
 
-    assert_eq!(store.save(character, &before, &state(4)).await, Err(StoreError::Fenced));
+    assert_eq!(store.save(save(character, &before, &state(4))).await, Err(StoreError::Fenced));
     let loaded = store.load(character, &cave).await.unwrap();
     assert_eq!((&loaded.claim, loaded.state), (&claim, state(3)));
-    store.save(character, &loaded.claim, &state(5)).await.unwrap();
+    store.save(save(character, &loaded.claim, &state(5))).await.unwrap();
 }
 
 async fn a_released_character_can_be_claimed_again(database: Database) {
     let store = database.open().await;
     let (town, cave) = (life("town-1"), life("cave-1"));
     let (account, character, claim) = an_owned_character(&store, &town).await;
-    store.release(character, &claim, &state(3)).await.unwrap();
+    store.release(release(character, &claim, &state(3))).await.unwrap();
     let found = store.character(account, character).await.unwrap().unwrap();
     assert_eq!((found.owner, found.state), (None, state(3)));
 
     let next = store.claim(account, character, &cave, None).await.unwrap();
     assert_eq!((next.epoch, next.version), (claim.epoch + 2, claim.version + 1));
-    assert_eq!(store.save(character, &claim, &state(4)).await, Err(StoreError::Fenced));
+    assert_eq!(store.save(save(character, &claim, &state(4))).await, Err(StoreError::Fenced));
 }
 
 async fn an_abandoned_character_can_be_claimed_again(database: Database) {
@@ -144,7 +146,7 @@ async fn an_abandoned_character_can_be_claimed_again(database: Database) {
     assert!(!store.abandon(character, &town, None).await.unwrap(), "abandoned once only");
 
     store.claim(account, character, &town, None).await.unwrap();
-    let late = store.save(character, &claim, &state(1)).await;
+    let late = store.save(save(character, &claim, &state(1))).await;
     assert_eq!(late, Err(StoreError::Fenced), "the same life, but an older claim");
 }
 
@@ -160,7 +162,7 @@ async fn what_is_not_there_is_unknown(database: Database) {
     let none = CharacterId::new();
     assert_eq!(store.claim(account, none, &town, None).await.unwrap_err(), unknown);
     assert_eq!(store.load(none, &town).await.unwrap_err(), unknown);
-    assert_eq!(store.save(none, &claim, &state(1)).await.unwrap_err(), unknown);
+    assert_eq!(store.save(save(none, &claim, &state(1))).await.unwrap_err(), unknown);
     assert!(!store.abandon(none, &town, None).await.unwrap());
 }
 
@@ -171,7 +173,7 @@ async fn a_claim_that_was_never_given_is_fenced(database: Database) {
         for wrong in
             [Claim { epoch: number, ..claim.clone() }, Claim { version: number, ..claim.clone() }]
         {
-            let refused = store.save(character, &wrong, &state(1)).await;
+            let refused = store.save(save(character, &wrong, &state(1))).await;
             assert_eq!(refused, Err(StoreError::Fenced), "{wrong:?}");
         }
     }
@@ -183,8 +185,8 @@ async fn a_position_that_is_none_is_refused(database: Database) {
     for x in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut state = state(1);
         state.position = Some(Position { x, y: 0.0 });
-        let refused = store.save(character, &claim, &state).await;
+        let refused = store.save(save(character, &claim, &state)).await;
         assert_eq!(refused, Err(StoreError::PositionInvalid));
     }
-    store.save(character, &claim, &state(1)).await.unwrap();
+    store.save(save(character, &claim, &state(1))).await.unwrap();
 }

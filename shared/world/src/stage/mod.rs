@@ -234,9 +234,7 @@ impl<W: World> Stage<W> {
                     entity.goal = None;
                 }
             }
-            Input::Committed(commit, player, ref result) => {
-                self.committed(commit, player, result.clone());
-            }
+            Input::Committed(commit, ref result) => self.committed(commit, result.clone()),
             Input::Drain => self.with(W::drain),
             Input::Tick => self.pass(),
         }
@@ -256,8 +254,17 @@ impl<W: World> Stage<W> {
         }
     }
 
-    fn committed(&mut self, commit: CommitId, player: EntityId, result: Result<(), Failure>) {
-        self.with(|world, ctx| world.committed(commit, player, result, ctx));
+    fn committed(&mut self, commit: CommitId, result: Result<(), Failure>) {
+        let changed = self.space.commits.remove(&commit).unwrap_or_default();
+        if result.is_ok() {
+            for (player, data) in changed {
+                // Who is gone meanwhile is saved with it by whoever runs the world.
+                if let Some(stored) = self.space.players.get_mut(&player) {
+                    *stored = data;
+                }
+            }
+        }
+        self.with(|world, ctx| world.committed(commit, result, ctx));
     }
 
     /// One tick: everybody walks, then the game, then whoever came to stand within a portal.

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use protocol::play::PlayMessage;
+use protocol::{LedgerEntry, play::PlayMessage};
 use serde_json::json;
 
 use super::*;
@@ -70,7 +70,10 @@ impl World for Dig {
                 ctx.send(player, &format!("coin {}", coins.unwrap_or(0)));
             }
             Act::Save => {
-                ctx.commit(player);
+                ctx.commit([player], |[digger]| {
+                    digger.coins += 10;
+                    Some(vec![(player, LedgerEntry::new("coins", 10, "saved"))])
+                });
             }
             Act::Dash => ctx.set_speed(player, 20.0),
             Act::Jump(x, y) => ctx.place(player, Position { x, y }),
@@ -110,12 +113,14 @@ impl World for Dig {
 
     fn committed(
         &mut self,
-        _: CommitId,
-        player: EntityId,
+        commit: CommitId,
         result: Result<(), Failure>,
         ctx: &mut Context<'_, Self>,
     ) {
-        ctx.send(player, &format!("saved {}", result.is_ok()));
+        let players: Vec<EntityId> = ctx.players().collect();
+        for player in players {
+            ctx.send(player, &format!("{commit:?} {}", result.is_ok()));
+        }
     }
 }
 
@@ -239,13 +244,27 @@ fn who_is_near_hears_and_who_is_far_does_not() {
 fn a_game_keeps_what_is_stored_and_is_told_of_what_comes_and_goes() {
     let mut town = town();
     town.join("Ada").send("Ada", Act::Dig).expect("Ada", &"coin 1".to_owned());
-    town.send("Ada", Act::Save).tick(1).expect("Ada", &"saved true".to_owned());
-    assert_eq!(town.stage().stored(town.id("Ada")), Some(json!({"coins": 1})));
+    town.send("Ada", Act::Save).tick(1).expect("Ada", &"CommitId(1) true".to_owned());
+    assert_eq!(town.stage().stored(town.id("Ada")), Some(json!({"coins": 11})));
     town.leave("Ada").join_as("Ada", at(1.0, 10.0), &Digger { coins: 7 });
     town.send("Ada", Act::Dig).expect("Ada", &"coin 8".to_owned());
-    assert_eq!(town.stage().world().log, ["enter 1", "leave 1 Some(1)", "enter 2"]);
+    assert_eq!(town.stage().world().log, ["enter 1", "leave 1 Some(11)", "enter 2"]);
     let refused = town.try_join("Eve", None, &Digger { coins: 100 }).unwrap_err();
     assert_eq!(refused.code, Code::NotAllowed);
+}
+
+#[test]
+fn what_is_committed_is_of_all_or_of_nobody_and_until_then_as_it_was() {
+    let mut town = town();
+    town.join("Ada").send("Ada", Act::Dig).send("Ada", Act::Save).send("Ada", Act::Save);
+    town.send("Ada", Act::Dig).expect("Ada", &"coin 0".to_owned());
+    assert_eq!(town.player("Ada").coins, 1, "neither the commit nor what came after it");
+    let failure = Failure::new(Code::Unavailable, "SQL is away");
+    town.happen(&Input::Committed(CommitId(1), Err(failure)));
+    assert_eq!(town.player("Ada").coins, 1);
+    town.send("Ada", Act::Dig).expect("Ada", &"coin 2".to_owned());
+    town.send("Ada", Act::Save).tick(1);
+    assert_eq!(town.player("Ada").coins, 12, "the second was refused as long as the first went on");
 }
 
 #[test]
@@ -299,7 +318,12 @@ fn inputs_are_acknowledged_in_the_next_snapshot() {
 fn inputs() -> impl Strategy<Value = Vec<Input>> {
     let player = || (1..12_u32).prop_map(EntityId);
     let point = || (0.0_f32..40.0, 0.0_f32..30.0).prop_map(|(x, y)| at(x, y));
-    let action = prop_oneof![Just(json!("dig")), Just(json!("dash")), Just(json!("nonsense"))];
+    let action =
+        prop::sample::select(["dig", "save", "dash", "nonsense"].map(|it| json!(it)).to_vec());
+    let commit = (1..9_u64, any::<bool>()).prop_map(|(id, is_done)| {
+        let failure = || Failure::new(Code::Fenced, "as it is");
+        Input::Committed(CommitId(id), is_done.then_some(()).ok_or_else(failure))
+    });
     let input = prop_oneof![
         4 => Just(Input::Tick),
         1 => point().prop_map(|at| Input::Enter { name: "P".to_owned(), at: Some(at), data: Value::Null }),
@@ -307,6 +331,7 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
         1 => (player(), action).prop_map(|(player, action)| Input::Act { player, action, seq: 2 }),
         1 => player().prop_map(Input::Leave),
         1 => player().prop_map(Input::Stay),
+        1 => commit,
     ];
     prop::collection::vec(input, 1..300)
 }

@@ -5,6 +5,7 @@ mod coins;
 mod monsters;
 mod parties;
 mod shops;
+mod trades;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 use super::*;
 
 fn market() -> Scenario<Demo> {
-    let goods = json!({ "goods": "herbs", "price": 5 });
+    let goods = json!({ "goods": "herbs", "price": 5, "stock": 2, "restock_seconds": 60 });
     Scenario::on(field([place("shop", at(30.0, 30.0), (0.0, 0.0), goods)]))
 }
 
@@ -17,9 +17,10 @@ fn not_bought(why: &str) -> Output {
 fn what_is_bought_is_worn_and_told_of_once_it_is_stored() {
     let mut market = market();
     market.join_as("Ada", at(31.0, 30.0), &rich(7)).join("Bob").send("Ada", buy());
-    assert_eq!(market.player("Ada").coins, 2, "no coin is spent twice");
-    assert_eq!(market.entity("Ada").look(), "player", "it is not stored yet");
-    market.send("Ada", buy()).expect("Ada", &not_bought("you are buying already"));
+    assert_eq!(market.player("Ada").coins, 7, "it is not stored yet");
+    assert_eq!(market.entity("Ada").look(), "player");
+    let busy = not_bought("you are at another deal, or leaving");
+    market.send("Ada", buy()).expect("Ada", &busy);
     market.tick(1).expect("Ada", &Output::Bought { total: 2 });
     let is_dressed = |market: &Scenario<Demo>| {
         market.in_sight("Bob").any(|sight| sight.name == "Ada" && sight.look == "player-herbs")
@@ -51,12 +52,22 @@ fn what_cannot_be_stored_is_not_bought_and_may_be_tried_again() {
     let mut market = market();
     market.join_as("Ada", at(31.0, 30.0), &rich(7)).send("Ada", buy());
     let failure = Failure::new(Code::Unavailable, "SQL is away");
-    let ada = market.id("Ada");
-    market.happen(&Happening::Committed(CommitId(1), ada, Err(failure)));
+    market.happen(&Happening::Committed(CommitId(1), Err(failure)));
     market.expect("Ada", &not_bought("SQL is away"));
     assert_eq!((market.player("Ada").coins, market.entity("Ada").look()), (7, "player"));
     assert_eq!(market.player("Ada").wears, None);
     market.send("Ada", buy()).tick(2).expect("Ada", &Output::Bought { total: 2 });
+}
+
+#[test]
+fn what_is_sold_out_comes_in_again() {
+    let mut market = market();
+    for buyer in ["Ada", "Bob", "Cy"] {
+        market.join_as(buyer, at(31.0, 30.0), &rich(5)).send(buyer, buy()).tick(1);
+    }
+    market.expect("Cy", &not_bought("it is sold out; come back later"));
+    assert_eq!(market.player("Cy").coins, 5);
+    market.tick(20 * 60).send("Cy", buy()).tick(1).expect("Cy", &Output::Bought { total: 0 });
 }
 
 #[test]
