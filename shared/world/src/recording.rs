@@ -141,7 +141,12 @@ fn put_frame<T: Serialize>(to: &mut Vec<u8>, value: &T) -> Result<(), RecordErro
 /// # Errors
 /// [`ReplayError::Unreadable`] or [`ReplayError::NoRecording`].
 pub fn read_header(from: &mut impl Read) -> Result<Header, ReplayError> {
-    let header: Option<Header> = read_frame(from)?;
+    let header: Option<Header> = read_frame(from).map_err(|error| match error {
+        ReplayError::Unreadable(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            ReplayError::NoRecording("it ends where it should begin".to_owned())
+        }
+        error => error,
+    })?;
     let header = header.ok_or_else(|| ReplayError::NoRecording("it is empty".to_owned()))?;
     if header.form != FORM {
         let other = format!("its form is {}, and this build reads {FORM}", header.form);
