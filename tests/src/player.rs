@@ -71,6 +71,26 @@ impl Player {
         .await
     }
 
+    /// Logs in and enters again with another client, as soon as that can be.
+    ///
+    /// # Panics
+    /// When it cannot be soon, or for good.
+    pub async fn comes_back(&self, rig: &Rig) -> (Client, Surroundings) {
+        until(SOON, "a login", async || {
+            let (client, _events) = rig.client();
+            client.connect().await.ok()?;
+            client.login(&self.account, PASSWORD).await.ok()?;
+            match client.play(self.character.character, None).await {
+                Ok(surroundings) => Some((client, surroundings)),
+                Err(error) => {
+                    assert!(error.is_retryable(), "{error}");
+                    None
+                }
+            }
+        })
+        .await
+    }
+
     /// Selects the character, as soon as the cluster lets it, and does not enter yet.
     ///
     /// # Panics

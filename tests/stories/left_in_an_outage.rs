@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Rig, SOON, until};
+use harness::Rig;
 use protocol::Position;
 
 /// Longer than the silence after which a server is taken for gone.
@@ -24,20 +24,7 @@ async fn a_step_taken_in_an_outage_is_not_lost_to_a_quick_return() {
     tokio::time::sleep(OUTAGE.saturating_sub(start.elapsed())).await;
     rig.nats.restart();
 
-    let back = until(SOON, "a login", async || {
-        let (client, _events) = rig.client();
-        client.connect().await.ok()?;
-        client.login(&ada.account, harness::player::PASSWORD).await.ok()?;
-        let entered = client.play(ada.character.character, None).await;
-        match entered {
-            Ok(surroundings) => Some(surroundings),
-            Err(error) => {
-                assert!(error.is_retryable(), "{error}");
-                None
-            }
-        }
-    })
-    .await;
+    let (_client, back) = ada.comes_back(&rig).await;
     println!("back on the map {:?} after the outage began", start.elapsed());
     assert!(back.position.distance(left_at) < 0.1, "back at {:?}", back.position);
 }

@@ -26,6 +26,7 @@ mod login_elsewhere;
 mod lost_later;
 mod postgres;
 mod recording;
+mod recovered;
 mod rooms;
 mod saving;
 mod services;

@@ -15,6 +15,8 @@ use protocol::{
 };
 use serde_json::Value;
 
+use crate::recovery::Leftover;
+
 /// The first wait after a failure; doubles with each further one.
 const BACKOFF: Duration = Duration::from_millis(250);
 /// The longest wait after a failure.
@@ -85,6 +87,8 @@ struct Kept {
     /// A warp is going on: no saves of its own.
     held: bool,
     due: Instant,
+    /// When what is stored was last known to be all there is.
+    fresh: Instant,
     failures: u32,
 }
 
@@ -119,6 +123,7 @@ impl Keeper {
             last: None,
             held: false,
             due: now + self.every,
+            fresh: now,
             failures: 0,
         };
         self.kept.insert(character, kept);
@@ -145,7 +150,7 @@ impl Keeper {
         let leaving = kept.last.is_some();
         let is_known = kept.in_doubt.is_none();
         if !leaving && is_known && state == kept.stored && kept.ledger.is_empty() {
-            kept.due = now + self.every;
+            (kept.due, kept.fresh) = (now + self.every, now);
             return None;
         }
         let (claim, ledger) = kept.begin(&state);
@@ -234,6 +239,7 @@ impl Keeper {
             }
             Written::Saved(Ok(claim)) => {
                 kept.settle(claim, now, self.every);
+                kept.fresh = now;
                 if let Some(Flight { state, lines }) = flight {
                     kept.stored = state;
                     kept.written_lines(lines);
@@ -317,12 +323,40 @@ impl Keeper {
         self.kept.remove(&character);
     }
 
+    /// What is in hand of everybody, with the state that is to be saved in the end. `state` gives
+    /// that of those who still play.
+    pub(crate) fn left(
+        &self,
+        state: impl Fn(CharacterId) -> Option<CharacterState>,
+    ) -> Vec<Leftover> {
+        let left = self.kept.iter().filter_map(|(character, kept)| {
+            let flight = kept.flight.as_ref();
+            Some(Leftover {
+                character: *character,
+                claim: kept.claim.clone(),
+                state: kept.last.clone().or_else(|| state(*character))?,
+                ledger: kept.ledger.clone(),
+                unheard: kept.in_doubt.or(flight.map(|flight| flight.lines)).unwrap_or(0),
+            })
+        });
+        left.collect()
+    }
+
+    /// How long ago all that is stored of somebody was last known to be all there is, at most; and
+    /// of how many a save has failed.
+    pub(crate) fn backlog(&self, now: Instant) -> (Duration, usize) {
+        let age = |kept: &Kept| now.saturating_duration_since(kept.fresh);
+        let oldest = self.kept.values().map(age).max().unwrap_or_default();
+        (oldest, self.kept.values().filter(|kept| kept.failures > 0).count())
+    }
+
     /// Whether anything is kept of a character.
     pub(crate) fn keeps(&self, character: CharacterId) -> bool {
         self.kept.contains_key(&character)
     }
 
     /// Characters of which something is kept.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }

@@ -13,7 +13,7 @@
 //! - `host`: the owner of the map. `jobs`: what it asks of others. `courier`: what it tells.
 //! - `endpoints`: what other servers ask of it.
 //!
-//! - `recorder`: what happened, written down. `replay`: run again.
+//! - `recorder`: what happened, written down. `replay`: run again. `recovery`: what could not be saved.
 //!
 //! Pure, without I/O or clock, and tested as such: the whole of [`world`], `seats`, `keeper`
 //! (saving), `handoff` (a warp), `peers`.
@@ -32,6 +32,7 @@ mod membership;
 mod peers;
 mod program;
 mod recorder;
+mod recovery;
 mod replay;
 mod seats;
 mod server;

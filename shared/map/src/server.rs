@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{error, info};
 use world::{ConfigError, Stage, World, atlas::MapPlan};
 
 use crate::{
@@ -33,6 +33,7 @@ use crate::{
     listen::{self, NoPort},
     membership::Membership,
     recorder::{Recorder, Shelves},
+    recovery,
     settings::Settings,
 };
 
@@ -40,6 +41,8 @@ use crate::{
 const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Commands and outcomes that wait for the host, at most. A sender waits when they are more.
 const INBOX: usize = 4096;
+/// How long a start waits for what servers before could not save.
+const RECOVERY: Duration = Duration::from_secs(3);
 /// What is left of the drain after the host's part: for last words, the Cluster and NATS.
 const LEAVING: Duration = Duration::from_secs(3);
 
@@ -144,6 +147,9 @@ async fn open<W: World>(
     // Everything that listens is there before anybody is told of this server, and nothing before
     // it is known that no other server is meant.
     let ended = backbone.subscribe::<SessionEnded>().await?;
+    // Before anybody can select a character whose last state waits there; the rest goes on beside.
+    let recovered = recovery::recover(settings.recovery_dir.clone(), backbone.clone());
+    let _ = timeout(RECOVERY, recovered).await;
     let mut membership = Membership::new(backbone.clone(), own.clone(), registered).await?;
     membership.find_id_free().await?;
     let service = endpoints::open(&backbone, &own.server, &link, &sessions).await?;
@@ -169,6 +175,7 @@ impl<W: World> Opened<W> {
             let heard = endpoints::hear_ended_sessions(self.ended, link);
             async move { hosted.run_until_cancelled(heard).await.unwrap_or(()) }
         });
+        server.recover(instance);
         let stop = self.service.stop_token();
         let served = spawn_service(instance, self.service);
         spawn(instance, "gate", server.gate().serve(self.listener, draining, hosted.clone()));
@@ -219,11 +226,32 @@ impl Server {
         let drain = self.settings.basics.drain();
         let drain = drain.saturating_sub(LEAVING).max(drain / 2);
         let done = hosted.clone().drop_guard();
+        let (folder, server) = (self.settings.recovery_dir.clone(), self.own.server.clone());
         spawn(instance, "host", async move {
-            host::run(host, channels, draining, drain).await;
+            let left = host::run(host, channels, draining, drain).await;
+            match left.write(&folder, server.as_str()) {
+                Ok(None) => {}
+                Ok(Some(file)) => {
+                    let (file, characters) = (file.display(), left.characters.len());
+                    error!(%file, characters, "ended before these could be saved; start again");
+                }
+                // The log is the last place where they can be kept.
+                Err(error) => error!(%error, ?left, "ended before these could be saved"),
+            }
             drop(done);
         });
         vitals
+    }
+
+    /// Saves what servers before could not.
+    fn recover(&self, instance: &Instance) {
+        let draining = instance.lifecycle.draining().clone();
+        let folder = self.settings.recovery_dir.clone();
+        let recovered = recovery::recover(folder, self.backbone.clone());
+        instance.lifecycle.spawn_short("recovery", async move {
+            draining.run_until_cancelled(recovered).await;
+            Ok::<_, Infallible>(())
+        });
     }
 
     fn gate(&self) -> Gate {

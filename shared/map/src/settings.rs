@@ -40,6 +40,10 @@ pub struct Settings {
     #[arg(long, env = "MMO_CRASH_DIR", value_name = "FOLDER", default_value = "crashes")]
     pub crash_dir: PathBuf,
 
+    /// Folder for what could not be saved at the end; the next Map Server saves what it finds there
+    #[arg(long, env = "MMO_RECOVERY_DIR", value_name = "FOLDER", default_value = "recovery")]
+    pub recovery_dir: PathBuf,
+
     /// What chance on the map begins with; a number of its own at each start if not set
     #[arg(long, env = "MMO_SEED", value_name = "NUMBER")]
     pub seed: Option<u64>,

@@ -56,6 +56,7 @@ use crate::{
     jobs::{InstanceId, Job, Outcome, WarpId},
     keeper::Keeper,
     recorder::Recorder,
+    recovery::Leftovers,
     seats::Seats,
 };
 
@@ -182,9 +183,13 @@ impl<W: World> Host<W> {
             && self.abandons.is_empty()
     }
 
-    /// Characters that would be lost if the host ended now.
-    pub(crate) fn unsaved(&self) -> usize {
-        self.keeper.len()
+    /// What would be lost if the host ended now.
+    pub(crate) fn leftovers(&self) -> Leftovers {
+        let playing = |character| self.present.get(&character).copied();
+        Leftovers {
+            commits: self.commits_asked(),
+            characters: self.keeper.left(|character| self.state_of(playing(character)?)),
+        }
     }
 
     pub(crate) fn handle(&mut self, command: Command, now: Instant) {
@@ -257,6 +262,9 @@ impl<W: World> Host<W> {
             return;
         }
         self.next_sweep = now + SWEEP;
+        let (oldest, failed) = self.keeper.backlog(now);
+        metrics::gauge!("mmo_map_unsaved_seconds").set(oldest.as_secs_f64());
+        metrics::gauge!("mmo_map_saves_failing").set(failed as f64);
         let held: Vec<_> = self.players.values().map(|p| (p.account, p.session)).collect();
         if !held.is_empty() {
             self.jobs.push(Job::Sweep(held));

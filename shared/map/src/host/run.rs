@@ -17,6 +17,7 @@ use super::{Command, Host};
 use crate::{
     courier::{self, News},
     jobs::{Job, Outcome},
+    recovery::Leftovers,
 };
 
 /// Commands taken in one go: beyond it, the tick is looked for first.
@@ -40,13 +41,14 @@ pub(crate) struct Channels {
     pub(crate) vitals: watch::Sender<Vitals>,
 }
 
-/// Runs until `draining` and then until everybody is saved, for `drain` at most.
+/// Runs until `draining` and then until everybody is saved, for `drain` at most. Gives what could
+/// not be saved.
 pub(crate) async fn run<W: World>(
     mut host: Host<W>,
     mut channels: Channels,
     draining: CancellationToken,
     drain: Duration,
-) {
+) -> Leftovers {
     let mut ticks = interval(TICK);
     // A late tick is not made up for: the world slows down rather than jumps.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,9 +93,7 @@ pub(crate) async fn run<W: World>(
             break;
         }
     }
-    if host.unsaved() > 0 {
-        tracing::error!(characters = host.unsaved(), "ended before these could be saved");
-    }
+    host.leftovers()
 }
 
 /// Calls the host. Where the game in it panics, what led to it is written down first; the server

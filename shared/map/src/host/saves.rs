@@ -111,6 +111,11 @@ impl<W: World> Host<W> {
         }
     }
 
+    /// All commits of which nothing was heard.
+    pub(super) fn commits_asked(&self) -> Vec<Vec<SaveCharacter>> {
+        self.commits.values().filter_map(|commit| commit.asked.clone()).collect()
+    }
+
     /// What came of a commit. While that is not known, its characters are neither saved nor let
     /// go: it may have been done, and then what is stored of them is what it made of them.
     pub(super) fn committed(

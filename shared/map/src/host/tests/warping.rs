@@ -18,7 +18,7 @@ fn a_warp_hands_over_then_forgets_without_a_save() {
     assert!(matches!(ada.read()[..], [PlayMessage::WarpTo { .. }]));
     world.ticks(1);
     assert!(matches!(bob.told()[..], [PlayMessage::Vanished { .. }]));
-    assert_eq!((world.host.population(), world.host.unsaved()), (1, 1));
+    assert_eq!((world.host.population(), world.host.leftovers().characters.len()), (1, 1));
     world.ticks(400);
     let is_hers =
         |job: &Job| matches!(job, Job::Write(character, _) if *character == ada.character);
