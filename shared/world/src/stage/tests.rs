@@ -86,6 +86,14 @@ impl World for Dig {
         self.log.push(format!("enter {player}"));
     }
 
+    fn link_lost(&mut self, player: EntityId, _: &mut Context<'_, Self>) {
+        self.log.push(format!("lost {player}"));
+    }
+
+    fn resumed(&mut self, player: EntityId, _: &mut Context<'_, Self>) {
+        self.log.push(format!("back {player}"));
+    }
+
     fn leave(&mut self, player: EntityId, ctx: &mut Context<'_, Self>) {
         let coins = ctx.player(player).map(|digger| digger.coins);
         self.log.push(format!("leave {player} {coins:?}"));
@@ -249,6 +257,19 @@ fn a_game_keeps_what_is_stored_and_is_told_of_what_comes_and_goes() {
 }
 
 #[test]
+fn who_loses_its_connection_stands_still_and_is_seen_and_goes_on_when_it_is_back() {
+    let mut town = town();
+    town.join("Ada").join("Bob").walk("Ada", 17.0, 11.0).tick(10);
+    let there = town.entity("Ada").position();
+    town.happen(&Input::LinkLost(town.id("Ada"))).tick(40);
+    assert_eq!(town.entity("Ada").position(), there);
+    assert!(town.sees("Bob", "Ada"));
+    town.happen(&Input::Resumed(town.id("Ada"))).walk("Ada", 17.0, 11.0).tick(40);
+    assert_eq!(town.entity("Ada").position(), at(17.0, 11.0));
+    assert_eq!(town.stage().world().log, ["enter 1", "enter 2", "lost 1", "back 1"]);
+}
+
+#[test]
 fn what_is_not_this_games_is_refused_and_said_so() {
     let mut town = town();
     town.join("Ada").send("Ada", json!({"fly": 3}));
@@ -307,6 +328,8 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
         1 => (player(), action).prop_map(|(player, action)| Input::Act { player, action, seq: 2 }),
         1 => player().prop_map(Input::Leave),
         1 => player().prop_map(Input::Stay),
+        1 => player().prop_map(Input::LinkLost),
+        1 => player().prop_map(Input::Resumed),
     ];
     prop::collection::vec(input, 1..300)
 }
