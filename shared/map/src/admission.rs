@@ -168,4 +168,19 @@ mod tests {
         assert_eq!(code(r#"{"type":"fly"}"#), Code::Malformed);
         assert_eq!(code("\u{0}"), Code::Malformed);
     }
+
+    #[test]
+    fn who_comes_back_shows_a_resume_ticket_and_no_seats() {
+        let id = "0198c0de-0000-7000-8000-000000000001";
+        let secret = "0".repeat(64);
+        let arrival = |ticket: &str| {
+            let text = format!(
+                r#"{{"type":"resume","account":"{id}","access_token":"{secret}","character":"{id}",
+                    "connection_key":"{secret}","{ticket}":"{secret}"}}"#
+            );
+            parse(Encoding::Json, text.as_bytes())
+        };
+        assert!(matches!(arrival("resume_ticket"), Ok(Arrival::Resume { .. })));
+        assert_eq!(arrival("ticket").unwrap_err().code, Code::Malformed);
+    }
 }

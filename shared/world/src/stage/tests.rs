@@ -270,6 +270,27 @@ fn who_loses_its_connection_stands_still_and_is_seen_and_goes_on_when_it_is_back
 }
 
 #[test]
+fn who_looks_away_is_shown_nothing() {
+    struct Nobody;
+    impl Outlets for Nobody {
+        fn has_room(&mut self, player: EntityId) -> bool {
+            panic!("{player} is asked for room")
+        }
+        fn snapshot(&mut self, _: EntityId, _: &[u8]) {}
+        fn tell(&mut self, player: EntityId, message: PlayMessage) {
+            panic!("{player} is told {message:?}")
+        }
+    }
+    let mut stage = Stage::<Dig>::open(Arc::new(plan()), 1).unwrap();
+    let ada = stage.enter("Ada", None, Value::Null).unwrap();
+    stage.look_on(ada);
+    stage.look_away(ada);
+    stage.enter("Bob", None, Value::Null).unwrap();
+    stage.apply(&Input::Tick, &mut Vec::new());
+    stage.show(&mut Nobody);
+}
+
+#[test]
 fn what_is_not_this_games_is_refused_and_said_so() {
     let mut town = town();
     town.join("Ada").send("Ada", json!({"fly": 3}));
