@@ -9,6 +9,7 @@
 //! - [`rig`]: a whole cluster.
 //! - [`player`]: a client who is logged in, or on a map.
 //! - [`raw`]: a client's socket without the client, for what the client would never say.
+//! - [`proxy`]: a way to a server that can be cut.
 //! - [`recorder`]: what servers said, in order. `typed`: a request as somebody types it.
 //! - [`wait`]: waiting for a condition, with a deadline; nothing here sleeps and hopes.
 
@@ -21,6 +22,7 @@ pub mod nats_server;
 pub mod player;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod recorder;
 pub mod redis_server;
@@ -33,6 +35,7 @@ pub use nats_server::NatsServer;
 pub use player::{Player, other_players};
 pub use postgres::Postgres;
 pub use process::{Orphans, Process, Program, is_running, program, quiet_port, signal_process};
+pub use proxy::Proxy;
 pub use raw::Raw;
 pub use recorder::Recorder;
 pub use redis_server::RedisServer;

@@ -56,12 +56,22 @@ impl Raw {
         seat: &ConnectionInfo,
         encoding: Encoding,
     ) -> Self {
-        let address = format!("{}:{}", seat.address, seat.port);
-        let mut raw = Self::welcomed(&address, Role::Map, encoding).await;
-        raw.say(&arrival(session, character, seat)).await;
-        let entered: PlayMessage = raw.hear().await;
-        assert!(matches!(entered, PlayMessage::Entered { .. }), "{entered:?}");
+        let (raw, first) = Self::arrived(&arrival(session, character, seat), seat, encoding).await;
+        assert!(matches!(first, PlayMessage::Entered { .. }), "{first:?}");
         raw
+    }
+
+    /// Arrives at a Map Server, and hears its first word.
+    pub async fn arrived(
+        arrival: &Arrival,
+        at: &ConnectionInfo,
+        encoding: Encoding,
+    ) -> (Self, PlayMessage) {
+        let address = format!("{}:{}", at.address, at.port);
+        let mut raw = Self::welcomed(&address, Role::Map, encoding).await;
+        raw.say(arrival).await;
+        let first = raw.hear().await;
+        (raw, first)
     }
 
     /// Sends these bytes.

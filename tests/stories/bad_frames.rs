@@ -183,7 +183,10 @@ async fn oversized_at_central(rig: &Rig) {
 
 #[tokio::test]
 async fn bad_frames_to_a_map_server_are_answered_by_what_is_wrong() {
-    let rig = Rig::with_maps("town").await;
+    let mut rig = Rig::with_central().await;
+    // A frame that was cut off is a lost connection, and has its grace.
+    let town = rig.map_program("town-1", "town").args(["--link-grace-s", "1"]);
+    rig.start_map_as(town).await;
     let bystander = Bystander::new(&rig).await;
     let map = rig.peers().await.maps.remove(0);
     let address = format!("{}:{}", map.address, map.port);
@@ -245,7 +248,9 @@ async fn bad_frames_at_play(rig: &Rig) {
 #[tokio::test]
 async fn a_client_that_says_nothing_is_told_so() {
     let mut rig = Rig::with_central().await;
-    rig.maps.push(rig.map_program("town-1", "town").args(["--idle-s", "1"]).start());
+    // Without grace, so that who is silent is out of sight before the bystander is, too.
+    let args = ["--idle-s", "1", "--link-grace-s", "0"];
+    rig.maps.push(rig.map_program("town-1", "town").args(args).start());
     rig.maps_up(1).await;
     let bystander = Bystander::new(&rig).await;
     let map = rig.peers().await.maps.remove(0);

@@ -25,6 +25,7 @@ mod left_in_an_outage;
 mod login_elsewhere;
 mod lost_later;
 mod postgres;
+mod reconnect;
 mod recording;
 mod recovered;
 mod rooms;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use anyhow::{Context, bail};
 use mio::net::TcpStream;
 use protocol::{
-    Channel, EntityId, Position,
+    Channel, EntityId, Position, ResumeTicket,
     frame::{Encoding, FRAME_MAX, Greeting, Hello, Role, VERSION},
     play::{Arrival, PlayMessage},
 };
@@ -175,6 +175,8 @@ fn entered(welcome: &Welcome) -> anyhow::Result<PlayMessage> {
         tick_ms: welcome.tick_ms,
         portals: Vec::new(),
         others: Vec::new(),
+        resume_ticket: ResumeTicket::from_bytes([0; 32]),
+        link_grace_ms: 0,
     })
 }
 

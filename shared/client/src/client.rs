@@ -72,7 +72,8 @@ impl Client {
         self.known.borrow().session.clone()
     }
 
-    /// Whom the client is connected with; `None` on the way between two maps too.
+    /// Whom the client is connected with; `None` on the way between two maps too, and while a lost
+    /// connection is made again.
     pub fn server(&self) -> Option<Server> {
         self.known.borrow().server.clone()
     }
@@ -275,7 +276,8 @@ impl Client {
     /// Leaves the map, saved, or leaves Central; then connected to nothing. The session stays.
     ///
     /// # Errors
-    /// As for every call.
+    /// As for every call. While a lost connection is made again this gives up, with how it was lost;
+    /// the Map Server saves the character once it has waited in vain.
     pub async fn leave(&self) -> Result<(), ClientError> {
         self.ask("leave", Command::Leave).await
     }

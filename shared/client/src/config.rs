@@ -19,10 +19,13 @@ pub struct ClientConfig {
     pub deadline: Duration,
     /// How often a Map Server is pinged. One that says nothing for three times as long is lost.
     pub keepalive: Duration,
+    /// Whether a lost connection with a Map Server is made again by itself, for as long as that keeps
+    /// the character's place; [`ClientEvent::LinkLost`](crate::ClientEvent::LinkLost) tells.
+    pub resume: bool,
 }
 
 impl ClientConfig {
-    /// MessagePack, 5 seconds for each call and between pings.
+    /// MessagePack, 5 seconds for each call and between pings, lost connections are made again.
     pub fn new(central: impl Into<String>) -> Self {
         Self {
             central: central.into(),
@@ -30,6 +33,7 @@ impl ClientConfig {
             program: concat!("waystone-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             deadline: Duration::from_secs(5),
             keepalive: Duration::from_secs(5),
+            resume: true,
         }
     }
 

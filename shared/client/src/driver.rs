@@ -124,7 +124,7 @@ impl Driver {
     async fn connect(&mut self, reply: Reply<()>) {
         let opening = async {
             let (host, port) = self.config.address()?;
-            Link::open(host, port, &self.config).await
+            Ok(Link::open(host, port, &self.config).await?)
         };
         let outcome = match meanwhile(&mut self.commands, opening).await {
             Ok(link) => {
@@ -182,13 +182,17 @@ impl Driver {
         let entering = Visit::enter(connection, character, session, &self.config);
         let (visit, surroundings) = meanwhile(&mut self.commands, Box::pin(entering)).await?;
         self.character = Some(character);
+        self.stay(visit, &surroundings);
+        self.events.report(ClientEvent::EnteredMap(Box::new(surroundings.clone())));
+        Ok(surroundings)
+    }
+
+    fn stay(&mut self, visit: Visit, surroundings: &Surroundings) {
         self.place = Place::Map(Box::new(visit));
         self.known.send_modify(|known| {
             known.server = Some(Server::Map(surroundings.map.clone()));
             known.surroundings = Some(surroundings.clone());
         });
-        self.events.report(ClientEvent::EnteredMap(Box::new(surroundings.clone())));
-        Ok(surroundings)
     }
 
     async fn play(&mut self, message: PlayMessage) {
@@ -277,11 +281,32 @@ impl Driver {
                 self.disconnected(Server::Central, reason.clone());
                 lobby.close(reason).await;
             }
+            Place::Map(visit) if self.config.resume && visit.is_resumable(&reason) => {
+                self.recover(visit, reason).await;
+            }
             Place::Map(visit) => {
                 let reason = visit.reason(reason);
                 self.disconnected(Server::Map(visit.map().clone()), reason.clone());
                 visit.close(reason).await;
             }
+        }
+    }
+
+    /// Tries to get back to a map whose connection was lost.
+    async fn recover(&mut self, visit: Box<Visit>, reason: Reason) {
+        let from = Server::Map(visit.map().clone());
+        let session = self.known.borrow().session.clone();
+        let Some(session) = session else { return self.disconnected(from, reason) };
+        let recovery = visit.recovery(reason.clone());
+        self.known.send_modify(|known| (known.server, known.surroundings) = (None, None));
+        self.events.report(ClientEvent::LinkLost { from: from.clone(), reason: reason.clone() });
+        let recovering = Box::pin(recovery.run(session, &self.config));
+        match unless_left(&mut self.commands, recovering, reason).await {
+            Ok((visit, surroundings)) => {
+                self.stay(visit, &surroundings);
+                self.events.report(ClientEvent::Resumed(Box::new(surroundings)));
+            }
+            Err(reason) => self.disconnected(from, reason),
         }
     }
 
@@ -305,6 +330,27 @@ async fn meanwhile<T>(commands: &mut mpsc::Receiver<Command>, work: impl Future<
             Some(command) = commands.recv() => {
                 let busy = "on the way to a server; wait until it is reached";
                 command.fail(ClientError::WrongState(busy));
+            }
+        }
+    }
+}
+
+/// Tries to get back to a map, until a call to leave gives up. Other calls are refused.
+async fn unless_left<T>(
+    commands: &mut mpsc::Receiver<Command>,
+    mut recovering: impl Future<Output = Result<T, Reason>> + Unpin,
+    reason: Reason,
+) -> Result<T, Reason> {
+    loop {
+        tokio::select! {
+            done = &mut recovering => return done,
+            Some(command) = commands.recv() => {
+                if let Command::Leave(reply) = command {
+                    drop(reply.send(Err(ClientError::Disconnected(reason.clone()))));
+                    return Err(reason);
+                }
+                let lost = "the connection was lost; wait until it is there again, or leave";
+                command.fail(ClientError::WrongState(lost));
             }
         }
     }

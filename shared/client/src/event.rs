@@ -85,7 +85,18 @@ pub enum ClientEvent {
         /// Why, and what to do.
         failure: Failure,
     },
-    /// A connection ended, or a warp did not reach its map.
+    /// The connection with a Map Server was lost. The character stands there for a while, and this
+    /// client tries to get back to it. [`ClientEvent::Resumed`] or [`ClientEvent::Disconnected`]
+    /// follows; [`Client::leave`](crate::Client::leave) gives up.
+    LinkLost {
+        /// From which server.
+        from: Server,
+        /// What was seen of it.
+        reason: Reason,
+    },
+    /// Back after [`ClientEvent::LinkLost`]: the same character at the same place.
+    Resumed(Box<Surroundings>),
+    /// A connection ended for good, or a warp did not reach its map.
     Disconnected {
         /// From which server.
         from: Server,

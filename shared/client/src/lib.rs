@@ -22,6 +22,10 @@
 //! reports [`ClientEvent::Warping`], then [`ClientEvent::EnteredMap`] or
 //! [`ClientEvent::Disconnected`].
 //!
+//! Nor does a lost connection with a Map Server: for as long as that keeps the character's place, the
+//! client tries to get back to it, and reports [`ClientEvent::LinkLost`], then
+//! [`ClientEvent::Resumed`] or [`ClientEvent::Disconnected`].
+//!
 //! # Layout
 //! - [`client`](Client): every call. [`config`](ClientConfig): what it is told at the start.
 //! - [`event`](ClientEvent): what happens. [`backlog`](Events): events waiting to be read.
@@ -29,7 +33,8 @@
 //! - [`surroundings`](Surroundings): what the player sees, kept up to date from the messages.
 //! - `driver`: the one background task; it owns the connection. `lobby` and `visit` are its two
 //!   kinds of connection and `link` what they share; `command` is what the calls ask of it,
-//!   `calls` which of them Central may be asked now, `pending` those that wait for an answer.
+//!   `calls` which of them Central may be asked now, `pending` those that wait for an answer;
+//!   `recovery` is a visit whose connection was lost.
 
 mod backlog;
 mod calls;
@@ -42,6 +47,7 @@ mod event;
 mod link;
 mod lobby;
 mod pending;
+mod recovery;
 mod surroundings;
 mod visit;
 

@@ -1,6 +1,6 @@
 //! What both kinds of connection share.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{io::ErrorKind, marker::PhantomData, time::Duration};
 
 use protocol::{frame::Role, lobby::LobbyMessage, play::PlayMessage};
 use serde::{Serialize, de::DeserializeOwned};
@@ -49,7 +49,45 @@ impl Spoken for PlayMessage {
 #[derive(Debug)]
 pub(crate) struct Link<M> {
     connection: Connection,
+    /// The server said something that cannot be read: it would be no better on another connection.
+    is_garbled: bool,
     says: PhantomData<M>,
+}
+
+/// Why a server was not reached, or did not let somebody in.
+#[derive(Debug)]
+pub(crate) struct Unreached {
+    pub(crate) error: ClientError,
+    /// Nobody listens there: the server has ended.
+    pub(crate) is_gone: bool,
+}
+
+impl From<ClientError> for Unreached {
+    fn from(error: ClientError) -> Self {
+        Self { error, is_gone: false }
+    }
+}
+
+impl From<Unreached> for ClientError {
+    fn from(unreached: Unreached) -> Self {
+        unreached.error
+    }
+}
+
+impl From<WireError> for Unreached {
+    fn from(error: WireError) -> Self {
+        let refused = ErrorKind::ConnectionRefused;
+        let is_gone =
+            matches!(&error, WireError::Unreachable { source, .. } if source.kind() == refused);
+        let error = match error {
+            WireError::Refused(failure) => ClientError::Failed(failure),
+            WireError::Silent { after, .. } => {
+                ClientError::DeadlinePassed { call: "connect", after }
+            }
+            other => ClientError::Disconnected(other.into()),
+        };
+        Self { error, is_gone }
+    }
 }
 
 impl<M: Spoken> Link<M> {
@@ -58,30 +96,30 @@ impl<M: Spoken> Link<M> {
         address: &str,
         port: u16,
         config: &ClientConfig,
-    ) -> Result<Self, ClientError> {
+    ) -> Result<Self, Unreached> {
         let ClientConfig { encoding, program, deadline, .. } = config;
-        let connected = wire::connect(address, port, *encoding, program, *deadline).await;
-        let (connection, role) = connected.map_err(|error| match error {
-            WireError::Refused(failure) => ClientError::Failed(failure),
-            WireError::Silent { after, .. } => {
-                ClientError::DeadlinePassed { call: "connect", after }
-            }
-            other => ClientError::Disconnected(other.into()),
-        })?;
+        let (connection, role) =
+            wire::connect(address, port, *encoding, program, *deadline).await?;
         if role != M::ROLE {
             let what = format!("{address}:{port} is not a {:?} server but a {role:?} one", M::ROLE);
-            return Err(ClientError::Disconnected(Reason::Lost(what)));
+            return Err(ClientError::Disconnected(Reason::Lost(what)).into());
         }
-        Ok(Self { connection, says: PhantomData })
+        Ok(Self { connection, is_garbled: false, says: PhantomData })
     }
 
     /// The next message, or why none will come. Cancel-safe.
     pub(crate) async fn hear(&mut self) -> Result<M, Reason> {
         let frame = self.connection.receive().await?;
         let message: M = self.connection.encoding().decode(&frame).map_err(|error| {
+            self.is_garbled = true;
             Reason::Lost(format!("the server said something this client cannot read: {error}"))
         })?;
         message.farewell().map_or(Ok(message), Err)
+    }
+
+    /// Whether the server said something that this client cannot read.
+    pub(crate) fn is_garbled(&self) -> bool {
+        self.is_garbled
     }
 
     /// Sends a message.

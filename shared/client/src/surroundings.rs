@@ -43,6 +43,7 @@ impl Surroundings {
             tick_ms,
             portals,
             others,
+            ..
         } = message
         else {
             return None;
@@ -93,6 +94,8 @@ impl Surroundings {
 
 #[cfg(test)]
 mod tests {
+    use protocol::ResumeTicket;
+
     use super::*;
 
     fn at(x: f32, y: f32) -> Position {
@@ -119,6 +122,8 @@ mod tests {
             tick_ms: 50,
             portals: vec![portal(9.0, "field"), portal(3.0, "cave"), portal(4.0, "field")],
             others: vec![sight(2, "Bob")],
+            resume_ticket: ResumeTicket::from_bytes([1; 32]),
+            link_grace_ms: 0,
         })
         .unwrap()
     }

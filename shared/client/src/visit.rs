@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::{
-    CharacterId, ConnectionInfo, MapName,
+    CharacterId, ConnectionInfo, MapName, ResumeTicket,
     play::{Arrival, PlayInput, PlayMessage},
 };
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
@@ -11,8 +11,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use crate::{
     ClientConfig, ClientError, Reason, Session, Surroundings,
     command::Reply,
-    link::{Fault, Link},
+    link::{Fault, Link, Unreached},
     pending::Pending,
+    recovery::Recovery,
 };
 
 /// Pings in a row without a word from the server after which it is lost.
@@ -20,16 +21,34 @@ const QUIET_MAX: u32 = 3;
 /// The nonce of pings that nobody waits for; [`Pending`] numbers start at 1.
 const KEEPALIVE: u32 = 0;
 
+/// A link that held for so long is steady: if it is lost, it is made again at once.
+const STEADY: Duration = Duration::from_secs(5);
+
 /// A stay on a map.
 #[derive(Debug)]
 pub(crate) struct Visit {
     link: Link<PlayMessage>,
     map: MapName,
+    pass: Pass,
+    since: Instant,
+    /// Attempts to get back until this link stood.
+    attempts: u32,
     pings: Pending<(), ()>,
     leave: Option<Reply<()>>,
     pulse: Interval,
     /// Pings since the server last said anything.
     quiet: u32,
+}
+
+/// How to get back, should the link be lost.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    pub(crate) character: CharacterId,
+    /// The server, as it was entered.
+    pub(crate) to: ConnectionInfo,
+    pub(crate) resume_ticket: ResumeTicket,
+    /// For how long; zero where the server does not wait.
+    pub(crate) grace: Duration,
 }
 
 impl Visit {
@@ -41,12 +60,67 @@ impl Visit {
         config: &ClientConfig,
     ) -> Result<(Self, Surroundings), ClientError> {
         let late = |_| ClientError::DeadlinePassed { call: "enter", after: config.deadline };
-        let arriving = arrive(connection, character, session, config);
-        let (link, surroundings) = timeout(config.deadline, arriving).await.map_err(late)??;
+        let arrival = Arrival::Enter {
+            account: session.account,
+            access_token: session.access_token,
+            character,
+            connection_key: connection.connection_key.clone(),
+            ticket: connection.ticket.clone(),
+        };
+        let arriving = Self::arrive(connection, character, &arrival, config);
+        Ok(timeout(config.deadline, arriving).await.map_err(late)??)
+    }
+
+    /// Takes up a stay whose link was lost, once.
+    pub(crate) async fn resume(
+        pass: &Pass,
+        attempts: u32,
+        session: Session,
+        config: &ClientConfig,
+    ) -> Result<(Self, Surroundings), Unreached> {
+        let arrival = Arrival::Resume {
+            account: session.account,
+            access_token: session.access_token,
+            character: pass.character,
+            connection_key: pass.to.connection_key.clone(),
+            resume_ticket: pass.resume_ticket.clone(),
+        };
+        let (visit, surroundings) =
+            Self::arrive(&pass.to, pass.character, &arrival, config).await?;
+        Ok((Self { attempts, ..visit }, surroundings))
+    }
+
+    async fn arrive(
+        to: &ConnectionInfo,
+        character: CharacterId,
+        arrival: &Arrival,
+        config: &ClientConfig,
+    ) -> Result<(Self, Surroundings), Unreached> {
+        let mut link = Link::open(&to.address, to.port, config).await?;
+        link.say(arrival).await.map_err(|fault| match fault {
+            Fault::Message(error) => error,
+            Fault::Connection(reason) => refused(reason),
+        })?;
+        let first = link.hear().await.map_err(refused)?;
+        let pass = pass(&first, character, to);
+        let (Some(pass), Some(surroundings)) = (pass, Surroundings::entered(first)) else {
+            let what = "the Map Server's first word was not `entered`".to_owned();
+            return Err(ClientError::Disconnected(Reason::Lost(what)).into());
+        };
         let mut pulse = interval_at(Instant::now() + config.keepalive, config.keepalive);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let map = surroundings.map.clone();
-        Ok((Self { link, map, pings: Pending::new(), leave: None, pulse, quiet: 0 }, surroundings))
+        let visit = Self {
+            link,
+            map: surroundings.map.clone(),
+            pass,
+            since: Instant::now(),
+            attempts: 0,
+            pings: Pending::new(),
+            leave: None,
+            pulse,
+            quiet: 0,
+        };
+        Ok((visit, surroundings))
     }
 
     pub(crate) fn map(&self) -> &MapName {
@@ -137,6 +211,19 @@ impl Visit {
         heard
     }
 
+    /// Whether the server waits for this client to come back, after an end that was heard of so.
+    pub(crate) fn is_resumable(&self, heard: &Reason) -> bool {
+        let is_lost = matches!(heard, Reason::Lost(_)) && !self.link.is_garbled();
+        is_lost && self.leave.is_none() && !self.pass.grace.is_zero()
+    }
+
+    /// Gives the link up, which is lost; calls that still wait hear of it.
+    pub(crate) fn recovery(self, reason: Reason) -> Recovery {
+        self.pings.fail(&ClientError::Disconnected(reason.clone()));
+        let attempts = if self.since.elapsed() < STEADY { self.attempts } else { 0 };
+        Recovery::new(self.pass, attempts, reason)
+    }
+
     /// Ends the connection; calls that still wait hear why.
     pub(crate) async fn close(self, reason: Reason) {
         if let Some(reply) = self.leave {
@@ -161,32 +248,11 @@ impl Visit {
     }
 }
 
-async fn arrive(
-    connection: &ConnectionInfo,
-    character: CharacterId,
-    session: Session,
-    config: &ClientConfig,
-) -> Result<(Link<PlayMessage>, Surroundings), ClientError> {
-    let mut link = Link::open(&connection.address, connection.port, config).await?;
-    let arrival = Arrival::Enter {
-        account: session.account,
-        access_token: session.access_token,
-        character,
-        connection_key: connection.connection_key.clone(),
-        ticket: connection.ticket.clone(),
-    };
-    link.say(&arrival).await.map_err(|fault| match fault {
-        Fault::Message(error) => error,
-        Fault::Connection(reason) => refused(reason),
-    })?;
-    let first = link.hear().await.map_err(refused)?;
-    match Surroundings::entered(first) {
-        Some(surroundings) => Ok((link, surroundings)),
-        None => {
-            let what = "the Map Server's first word was not `entered`".to_owned();
-            Err(ClientError::Disconnected(Reason::Lost(what)))
-        }
-    }
+/// How to get back to where a server has let somebody in.
+fn pass(entered: &PlayMessage, character: CharacterId, to: &ConnectionInfo) -> Option<Pass> {
+    let PlayMessage::Entered { resume_ticket, link_grace_ms, .. } = entered else { return None };
+    let grace = Duration::from_millis(*link_grace_ms);
+    Some(Pass { character, to: to.clone(), resume_ticket: resume_ticket.clone(), grace })
 }
 
 /// A server that says why it does not let somebody in has answered the call.

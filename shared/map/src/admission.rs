@@ -1,11 +1,12 @@
 //! Who may enter: the right life of the right server (connection key), the right player (access
-//! token), the right seat (ticket).
+//! token), the right seat (ticket). Who lost its connection takes its character over with a resume
+//! ticket in place of the seat's.
 
 use std::time::Duration;
 
 use nats::Backbone;
 use protocol::{
-    CharacterId, Code, ConnectionKey, Failure,
+    AccessToken, AccountId, CharacterId, Code, ConnectionKey, Failure,
     backbone::{
         Life,
         characters::{LoadCharacter, LoadedCharacter},
@@ -17,7 +18,7 @@ use sessions::{Session, Sessions};
 use tokio::time::timeout;
 use wire::Connection;
 
-use crate::host::{Admitted, Command, Entry, HostLink, Shown};
+use crate::host::{Admitted, Command, Entry, HostLink, Resumption, Shown};
 
 /// How long a client may take from its hello to its arrival.
 const ARRIVAL: Duration = Duration::from_secs(5);
@@ -35,31 +36,59 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// Reads the client's arrival and puts its character on the map.
+    /// Reads the client's arrival and puts its character on the map, or finds it there.
     pub(crate) async fn admit(&self, connection: &mut Connection) -> Result<Admitted, Refusal> {
-        let Arrival::Enter { account, access_token, character, connection_key, ticket } =
-            read_arrival(connection).await?;
-        if connection_key != self.key {
+        let encoding = connection.encoding();
+        let admitted = match read_arrival(connection).await? {
+            Arrival::Enter { account, access_token, character, connection_key, ticket } => {
+                let session = self.prove(account, &access_token, &connection_key).await?;
+                let shown = Shown { account, character, ticket };
+                self.take_seat(shown, session, encoding).await?
+            }
+            Arrival::Resume { account, access_token, character, connection_key, resume_ticket } => {
+                let session = self.prove(account, &access_token, &connection_key).await?;
+                let (session, ticket) = (session.session, resume_ticket);
+                let back = Resumption { account, character, session, ticket, encoding };
+                self.ask(|reply| Command::Resume(Box::new(back), reply)).await?
+            }
+        };
+        connection.set_frame_max(FRAME_MAX);
+        Ok(admitted)
+    }
+
+    /// The session, where the key is this server's and the token holds.
+    async fn prove(
+        &self,
+        account: AccountId,
+        access_token: &AccessToken,
+        connection_key: &ConnectionKey,
+    ) -> Result<Session, Failure> {
+        if *connection_key != self.key {
             let message = "that key is of another server or of an earlier life of this one: \
                 log in and select again";
-            return Err(Failure::new(Code::KeyInvalid, message).into());
+            return Err(Failure::new(Code::KeyInvalid, message));
         }
-        let session =
-            self.sessions.validate(account, &access_token).await.map_err(Failure::from)?;
-        let session = session.ok_or_else(|| {
+        let session = self.sessions.validate(account, access_token).await?;
+        session.ok_or_else(|| {
             let message = "that access token is wrong or has expired: log in again";
             Failure::new(Code::TokenInvalid, message)
-        })?;
-        let shown = Shown { account, character, ticket };
+        })
+    }
+
+    async fn take_seat(
+        &self,
+        shown: Shown,
+        session: Session,
+        encoding: Encoding,
+    ) -> Result<Admitted, Failure> {
+        let character = shown.character;
         self.ask(|reply| Command::TakeSeat(shown, reply)).await?;
-        let entered = self.enter(character, session, connection.encoding()).await;
+        let entered = self.enter(character, session, encoding).await;
         if entered.is_err() {
             // Also where the host has done so already: giving up twice is giving up.
             self.host.tell(Command::Forfeit(character)).await;
         }
-        let admitted = entered?;
-        connection.set_frame_max(FRAME_MAX);
-        Ok(admitted)
+        entered
     }
 
     async fn enter(
@@ -113,7 +142,7 @@ async fn read_arrival(connection: &mut Connection) -> Result<Arrival, Refusal> {
             });
         }
         Err(_) => {
-            let message = format!("say `enter` within {ARRIVAL:?} of connecting");
+            let message = format!("say `enter` or `resume` within {ARRIVAL:?} of connecting");
             return Err(Failure::new(Code::Silent, message).into());
         }
     };
@@ -138,5 +167,20 @@ mod tests {
         assert_eq!(code(r#"{"type":"walk","to":{"x":1,"y":2}}"#), Code::WrongState);
         assert_eq!(code(r#"{"type":"fly"}"#), Code::Malformed);
         assert_eq!(code("\u{0}"), Code::Malformed);
+    }
+
+    #[test]
+    fn who_comes_back_shows_a_resume_ticket_and_no_seats() {
+        let id = "0198c0de-0000-7000-8000-000000000001";
+        let secret = "0".repeat(64);
+        let arrival = |ticket: &str| {
+            let text = format!(
+                r#"{{"type":"resume","account":"{id}","access_token":"{secret}","character":"{id}",
+                    "connection_key":"{secret}","{ticket}":"{secret}"}}"#
+            );
+            parse(Encoding::Json, text.as_bytes())
+        };
+        assert!(matches!(arrival("resume_ticket"), Ok(Arrival::Resume { .. })));
+        assert_eq!(arrival("ticket").unwrap_err().code, Code::Malformed);
     }
 }

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use protocol::{
-    Code, EntityId, Failure,
+    Code, Failure,
     frame::{Encoding, Role},
     play::{Arrival, PlayInput, PlayMessage},
 };
@@ -22,7 +22,7 @@ use wire::{Connection, Limits, Reader, WireError};
 
 use crate::{
     admission::{Admission, Refusal},
-    host::{Admitted, Command, HostLink, draining},
+    host::{Admitted, Command, Ending, HostLink, LinkId, draining},
 };
 
 /// Connections that are not admitted yet, at most; more wait in the system's backlog.
@@ -107,43 +107,53 @@ impl Gate {
 
     /// Serves a player: one task reads, another writes what the host cannot at once.
     async fn play(&self, connection: Connection, admitted: Admitted, tasks: TaskTracker) {
-        let Admitted { entity, messages } = admitted;
+        let Admitted { link, messages } = admitted;
         let (mut reader, writer) = connection.split();
         let writing = async move {
             if let Err(error) = messages.deliver(writer).await {
-                debug!(%entity, %error, "the client cannot be told any more");
+                debug!(entity = %link.entity, %error, "the client cannot be told any more");
             }
         };
         let mut writing = AbortOnDropHandle::new(tasks.spawn(writing));
         tokio::select! {
             _ = &mut writing => {}
             // The host has been told; it still has its last words.
-            () = self.read(&mut reader, entity) => drop(writing.await),
+            () = self.read(&mut reader, link) => drop(writing.await),
         }
         reader.drain().await;
     }
 
     /// Reads inputs until the connection ends or the client breaks the rules, and tells the host.
-    async fn read(&self, reader: &mut Reader, entity: EntityId) {
+    async fn read(&self, reader: &mut Reader, link: LinkId) {
         let encoding = reader.encoding();
         let mut silence = Silence::of(self.idle);
         loop {
-            let (reason, failure) = match silence.or(reader).await {
+            let ending = match silence.or(reader).await {
                 Some(Ok(frame)) => match parse(encoding, &frame) {
                     Ok(input) => {
-                        self.host.tell(Command::Input(entity, input)).await;
+                        self.host.tell(Command::Input(link, input)).await;
                         continue;
                     }
-                    Err(failure) => ("sent what cannot be read".to_owned(), Some(failure)),
+                    Err(failure) => Ending::Broken(failure),
                 },
-                Some(Err(error)) => (error.to_string(), error.failure()),
+                Some(Err(error)) => ending(&error),
+                // A client at play says a word now and then; its network may be gone.
                 None => {
                     let message = format!("you said nothing for {} s", self.idle.as_secs());
-                    ("silent".to_owned(), Some(Failure::new(Code::Silent, message)))
+                    Ending::Lost("silent".to_owned(), Some(Failure::new(Code::Silent, message)))
                 }
             };
-            return self.host.tell(Command::Lost(entity, reason, failure)).await;
+            return self.host.tell(Command::Ended(link, ending)).await;
         }
+    }
+}
+
+/// What a connection that cannot be read any more means. One that ends inside of a frame was cut
+/// off, which is no fault of its client's.
+fn ending(error: &WireError) -> Ending {
+    match (error, error.failure()) {
+        (WireError::FrameTooLarge { .. }, Some(failure)) => Ending::Broken(failure),
+        (_, failure) => Ending::Lost(error.to_string(), failure),
     }
 }
 
@@ -234,6 +244,16 @@ mod tests {
             "0198c0de-0000-7000-8000-000000000001"
         );
         assert_eq!(read(&enter).unwrap().unwrap_err().code, Code::WrongState);
+        let resume = enter.replace("enter", "resume").replace("ticket", "resume_ticket");
+        assert_eq!(read(&resume).unwrap().unwrap_err().code, Code::WrongState);
         assert_eq!(read(r#"{"type":"fly"}"#).unwrap_err().code, Code::Malformed);
+    }
+
+    #[test]
+    fn a_connection_that_was_cut_off_is_lost_and_one_that_was_abused_is_not() {
+        let lost = |error| matches!(ending(&error), Ending::Lost(..));
+        let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(lost(WireError::Closed) && lost(WireError::Truncated) && lost(reset.into()));
+        assert!(!lost(WireError::FrameTooLarge { max: 1 }));
     }
 }

@@ -9,7 +9,7 @@
 //! - [`main`] (`program`): from flags to exit status. [`settings`]: what can be set.
 //! - [`start`] (`server`): puts the parts together. `listen`: the port. `backends`: NATS and Redis.
 //! - `membership`: registration, beats, peers.
-//! - `gate`: clients' connections. `admission`: who may enter.
+//! - `gate`: clients' connections. `admission`: who may enter, or come back.
 //! - `host`: the owner of the map. `jobs`: what it asks of others. `courier`: what it tells.
 //! - `endpoints`: what other servers ask of it.
 //!

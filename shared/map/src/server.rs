@@ -199,6 +199,7 @@ impl Server {
             save_every: Duration::from_secs(self.settings.save_every_s),
             seat_kept: Duration::from_secs(self.settings.seat_kept_s),
             instance_idle: Duration::from_secs(self.settings.instance_idle_s),
+            link_grace: Duration::from_secs(self.settings.link_grace_s),
         };
         Host::new(self.own.clone(), stage, recorder, times, Instant::now())
     }

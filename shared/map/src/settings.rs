@@ -126,6 +126,16 @@ pub struct Settings {
     )]
     pub instance_idle_s: u64,
 
+    /// Seconds that a player whose connection is lost stays for its client to come back; 0 for none
+    #[arg(
+        long,
+        env = "MMO_LINK_GRACE_S",
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = clap::value_parser!(u64).range(0..=3600)
+    )]
+    pub link_grace_s: u64,
+
     /// Seconds after which a client that says nothing is sent away
     #[arg(
         long,

@@ -29,5 +29,5 @@ pub use ids::{
     AccountId, Channel, CharacterId, EntityId, Incarnation, MapName, Realm, RequestId, ServerId,
     SessionId, SpawnerId,
 };
-pub use secret::{AccessToken, ConnectionKey, Ticket};
+pub use secret::{AccessToken, ConnectionKey, ResumeTicket, Ticket};
 pub use world::{CharacterState, ConnectionInfo, LedgerEntry, Position};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccessToken, AccountId, Channel, CharacterId, ConnectionInfo, ConnectionKey, EntityId, Failure,
-    MapName, Position, Ticket, snapshot::Snapshot,
+    MapName, Position, ResumeTicket, Ticket, snapshot::Snapshot,
 };
 
 /// What an arriving client may say.
@@ -25,6 +25,21 @@ pub enum Arrival {
         connection_key: ConnectionKey,
         /// Which seat; good once.
         ticket: Ticket,
+    },
+    /// Take a character over whose connection was lost, or hangs: at the same place, as the same
+    /// entity. An older connection of it ends. Answered as [`Arrival::Enter`]; what is on the map is
+    /// told anew, and [`Snapshot::ack`] counts from what comes on this connection.
+    Resume {
+        /// Who.
+        account: AccountId,
+        /// Proof of who.
+        access_token: AccessToken,
+        /// As whom.
+        character: CharacterId,
+        /// Which life of which server is meant: the one that was entered.
+        connection_key: ConnectionKey,
+        /// From the last [`PlayMessage::Entered`]; good once.
+        resume_ticket: ResumeTicket,
     },
 }
 
@@ -66,7 +81,7 @@ pub enum PlayInput {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum PlayMessage {
-    /// You are on the map.
+    /// You are on the map, or again.
     Entered {
         /// The map.
         map: MapName,
@@ -86,6 +101,10 @@ pub enum PlayMessage {
         portals: Vec<Portal>,
         /// Everybody else in sight.
         others: Vec<Sight>,
+        /// For [`Arrival::Resume`], should this connection be lost.
+        resume_ticket: ResumeTicket,
+        /// How long the character stays for it then, in milliseconds; 0 where it does not.
+        link_grace_ms: u64,
     },
     /// These came into sight, or look different from now on.
     Appeared {

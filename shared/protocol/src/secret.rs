@@ -78,6 +78,9 @@ secret! {
     AccessToken;
     /// Which seat a client takes: given for one entry to one Map Server, void once shown.
     Ticket;
+    /// Whose place a client takes over that lost its connection: given with each entry and each
+    /// resumption, for one resumption on the same Map Server, void once it was good for one.
+    ResumeTicket;
     /// Which incarnation of which Map Server a client means: a recycled port is refused by it.
     ConnectionKey;
 }

@@ -19,7 +19,7 @@ pub enum Input {
         #[serde(with = "as_json")]
         data: Value,
     },
-    /// Its connection is lost; it leaves, or is there again in time.
+    /// Its connection is lost: it stands still, and leaves unless its client is there again in time.
     LinkLost(EntityId),
     /// Its client is there again.
     Resumed(EntityId),

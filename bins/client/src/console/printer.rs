@@ -37,6 +37,10 @@ impl Printer {
             ClientEvent::Refused { failure } => format!("refused: {failure}"),
             ClientEvent::Warping { to } => format!("warping to {to}"),
             ClientEvent::WarpRefused { map, failure } => format!("no way to {map}: {failure}"),
+            ClientEvent::LinkLost { from, reason } => {
+                format!("lost the connection with {from}, trying again: {reason}")
+            }
+            ClientEvent::Resumed(around) => return self.entered(around),
             ClientEvent::Disconnected { from, reason } => {
                 format!("disconnected from {from}: {reason}")
             }

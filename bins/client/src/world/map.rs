@@ -7,7 +7,7 @@ use std::{
 };
 
 use protocol::{
-    Channel, CharacterId, Code, EntityId, Failure, MapName, Position,
+    Channel, CharacterId, Code, EntityId, Failure, MapName, Position, ResumeTicket,
     frame::Role,
     play::{Arrival, Move, PlayInput, PlayMessage, Portal, Sight},
     snapshot::Snapshot,
@@ -83,7 +83,8 @@ impl Map {
 
     async fn host(self, mut connection: Connection) {
         let frame = connection.receive().await.unwrap();
-        let Arrival::Enter { ticket, .. } = connection.encoding().decode(&frame).unwrap();
+        let arrival: Arrival = connection.encoding().decode(&frame).unwrap();
+        let Arrival::Enter { ticket, .. } = arrival else { panic!("{arrival:?}") };
         let Some(character) = self.shared.books().seats.remove(&ticket) else {
             let failure = Failure::new(Code::TicketInvalid, "select the character again");
             let _ = connection.send(&PlayMessage::Goodbye { failure: Some(failure) }).await;
@@ -128,6 +129,8 @@ impl Map {
                 tick_ms: 50,
                 portals: vec![Portal { at: PORTAL, radius: 1.0, to: self.to.clone() }],
                 others,
+                resume_ticket: ResumeTicket::from_bytes([4; 32]),
+                link_grace_ms: 0,
             };
             (Player { you, name, character, position: START, target: None, inbox }, entered)
         };

@@ -4,4 +4,6 @@ mod lobby;
 mod play;
 // Clippy lets helpers unwrap only where it can see that they are a test's.
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod server;

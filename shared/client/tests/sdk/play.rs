@@ -110,7 +110,8 @@ async fn a_warp_is_followed_with_the_new_ticket() {
     town.tell(&PlayMessage::WarpTo { connection: info.clone() }).await;
     town.gone().await;
     let mut there = field.guest().await;
-    let Arrival::Enter { ticket, access_token, .. } = there.admit("field", "town").await;
+    let arrival = there.admit("field", "town").await;
+    let Arrival::Enter { ticket, access_token, .. } = arrival else { panic!("{arrival:?}") };
     assert_eq!((ticket, access_token), (info.ticket, client.session().unwrap().access_token));
     assert_eq!(next(&mut events).await, ClientEvent::Warping { to: info.map.clone() });
     let ClientEvent::EnteredMap(around) = next(&mut events).await else { panic!("not entered") };
@@ -179,7 +180,7 @@ async fn a_refused_warp_leaves_the_player_on_the_map() {
 
 #[tokio::test]
 async fn leaving_waits_for_the_goodbye_and_the_session_goes_on() {
-    let Scene { client, mut events, mut town, central } = Scene::in_town().await;
+    let Scene { client, mut events, mut town, central, .. } = Scene::in_town().await;
     let script = async {
         assert_eq!(town.heard::<PlayInput>().await, PlayInput::Leave);
         town.tell(&PlayMessage::Vanished { entities: vec![EntityId(2)] }).await;

@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use client::{Client, ClientConfig, ClientEvent, Events};
 use protocol::{
     AccessToken, AccountId, Channel, CharacterId, ConnectionInfo, ConnectionKey, EntityId, Failure,
-    Position, Ticket,
+    Position, ResumeTicket, Ticket,
     frame::{Encoding, Role},
     lobby::{Answer, GuestCall, LobbyMessage, MemberCall, Numbered},
     play::{Arrival, PlayMessage, Portal, Sight},
@@ -105,6 +105,11 @@ impl Peer {
 
     /// Hears an arrival and lets it in at (1, 1), with Bob (2) in sight.
     pub(crate) async fn admit(&mut self, map: &str, to: &str) -> Arrival {
+        self.admit_for(map, to, 0).await
+    }
+
+    /// As [`Peer::admit`], by a server that waits so long for a client whose link was lost.
+    pub(crate) async fn admit_for(&mut self, map: &str, to: &str, link_grace_ms: u64) -> Arrival {
         let arrival = self.heard().await;
         let portal =
             Portal { at: Position { x: 9.0, y: 1.0 }, radius: 1.0, to: to.parse().unwrap() };
@@ -118,6 +123,8 @@ impl Peer {
             tick_ms: 50,
             portals: vec![portal],
             others: vec![bob()],
+            resume_ticket: ResumeTicket::from_bytes([5; 32]),
+            link_grace_ms,
         })
         .await;
         arrival
@@ -145,10 +152,17 @@ pub(crate) struct Scene {
     pub(crate) events: Events,
     pub(crate) town: Peer,
     pub(crate) central: Stage,
+    /// Where the town listens.
+    pub(crate) map: Stage,
 }
 
 impl Scene {
     pub(crate) async fn in_town() -> Self {
+        Self::in_town_for(0).await
+    }
+
+    /// In a town that waits so long for a client whose link was lost.
+    pub(crate) async fn in_town_for(link_grace_ms: u64) -> Self {
         let (central, map) = (Stage::open(Role::Central).await, Stage::open(Role::Map).await);
         let (client, mut events) = central.client(Encoding::Msgpack);
         let servers = async {
@@ -156,7 +170,7 @@ impl Scene {
             lobby.let_in(AccountId::new()).await;
             lobby.send_to(map.connection("town")).await;
             let mut town = map.guest().await;
-            town.admit("town", "field").await;
+            town.admit_for("town", "field", link_grace_ms).await;
             town
         };
         let player = async {
@@ -166,6 +180,6 @@ impl Scene {
         };
         let (town, ()) = tokio::join!(servers, player);
         while !matches!(next(&mut events).await, ClientEvent::EnteredMap(_)) {}
-        Self { client, events, town, central }
+        Self { client, events, town, central, map }
     }
 }

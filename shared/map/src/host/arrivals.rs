@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use protocol::{
-    Code, Failure, Ticket,
+    Code, Failure, ResumeTicket, Ticket,
     backbone::{
         events::CharacterEntered,
         seats::{CancelSeat, ReserveSeat, SeatReserved},
@@ -13,7 +13,7 @@ use protocol::{
 
 use world::{TICK, World};
 
-use super::{Admitted, Entry, Host, Outbox, Player, Shown, Spread, command::draining};
+use super::{Admitted, Entry, Host, LinkId, Player, Shown, command::draining};
 use crate::courier::News;
 
 impl<W: World> Host<W> {
@@ -104,12 +104,11 @@ impl<W: World> Host<W> {
     /// The game's refusal.
     fn admit(&mut self, entry: Entry, now: Instant) -> Result<Admitted, Failure> {
         let Entry { loaded, session, encoding } = entry;
-        let (mut outbox, messages) = Outbox::new(encoding);
         let (at, data) = (self.place(&loaded.state), loaded.state.data.clone());
         self.recorder.entered(&loaded.name, at, &data);
         let entity = self.stage.enter(&loaded.name, at, data)?;
-        // A fresh mailbox has room.
-        let _ = outbox.tell(&mut Spread::new(self.entered(entity)));
+        let id = LinkId::first(entity);
+        let (link, messages) = self.open_link(id, encoding);
         let is_instance = self.stage.plan().instance && loaded.state.map != self.own.map;
         let back = is_instance.then(|| (loaded.state.map.clone(), loaded.state.position));
         let player = Player {
@@ -118,7 +117,7 @@ impl<W: World> Host<W> {
             session,
             name: loaded.name.clone(),
             back,
-            outbox,
+            link,
             warp: None,
         };
         self.players.insert(entity, player);
@@ -131,7 +130,7 @@ impl<W: World> Host<W> {
             server: self.own.server.clone(),
             map: self.own.map.clone(),
         }));
-        Ok(Admitted { entity, messages })
+        Ok(Admitted { link: id, messages })
     }
 
     /// A position of another map means nothing here.
@@ -139,7 +138,11 @@ impl<W: World> Host<W> {
         state.position.filter(|_| state.map == self.own.map)
     }
 
-    fn entered(&mut self, entity: protocol::EntityId) -> PlayMessage {
+    pub(super) fn entered(
+        &mut self,
+        entity: protocol::EntityId,
+        resume_ticket: ResumeTicket,
+    ) -> PlayMessage {
         let others = self.stage.look_on(entity);
         let plan = self.stage.plan();
         PlayMessage::Entered {
@@ -152,6 +155,8 @@ impl<W: World> Host<W> {
             tick_ms: u32::try_from(TICK.as_millis()).unwrap_or(u32::MAX),
             portals: self.stage.portals(),
             others,
+            resume_ticket,
+            link_grace_ms: u64::try_from(self.link_grace.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }

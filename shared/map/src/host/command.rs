@@ -1,7 +1,7 @@
 //! What the host can be told, and the handle to tell it.
 
 use protocol::{
-    AccountId, CharacterId, Code, EntityId, Failure, SessionId, Ticket,
+    AccountId, CharacterId, Code, Failure, ResumeTicket, SessionId, Ticket,
     backbone::{
         Done,
         characters::LoadedCharacter,
@@ -13,7 +13,7 @@ use protocol::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::outbox::Inbox;
+use super::{links::LinkId, outbox::Inbox};
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -28,10 +28,10 @@ pub(crate) enum Command {
     /// The character could not be loaded after its ticket was taken.
     Forfeit(CharacterId),
     Enter(Box<Entry>, Reply<Admitted>),
+    Resume(Box<Resumption>, Reply<Admitted>),
     /// An input, or why it cannot be taken.
-    Input(EntityId, Result<PlayInput, Failure>),
-    /// The connection is lost, or its client broke the rules, which it is told.
-    Lost(EntityId, String, Option<Failure>),
+    Input(LinkId, Result<PlayInput, Failure>),
+    Ended(LinkId, Ending),
     SessionEnded(SessionEnded),
 }
 
@@ -51,11 +51,31 @@ pub(crate) struct Entry {
     pub(crate) encoding: Encoding,
 }
 
-/// It stands there. The host takes it off the map when the inbox is dropped.
+/// A client that is back for its character, with its session proved.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    pub(crate) account: AccountId,
+    pub(crate) character: CharacterId,
+    pub(crate) session: SessionId,
+    pub(crate) ticket: ResumeTicket,
+    pub(crate) encoding: Encoding,
+}
+
+/// It stands there. Its connection is lost when the inbox is dropped.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(crate) entity: EntityId,
+    pub(crate) link: LinkId,
     pub(crate) messages: Inbox,
+}
+
+/// How a connection ended on the client's side.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// It failed, or nothing came any more: the client may be back with another one. It is told
+    /// this, if it still listens.
+    Lost(String, Option<Failure>),
+    /// The client broke the rules, which it is told. It has no grace.
+    Broken(Failure),
 }
 
 /// A handle to the host. A sender waits while the host's queue is full.

@@ -23,7 +23,7 @@ impl<W: World> Host<W> {
         now: Instant,
     ) {
         self.give_up_commit(entity, now);
-        let Some(player) = self.players.remove(&entity) else { return };
+        let Some(player) = self.remove_player(entity) else { return };
         self.recorder.input(&Input::Leave(entity));
         // A player on the map is on the stage.
         let Some((here, data)) = self.stage.leave(entity) else { return };
@@ -35,7 +35,7 @@ impl<W: World> Host<W> {
             name: player.name,
             reason,
             last: last.clone(),
-            outbox: Some(player.outbox),
+            outbox: player.link.into_outbox(),
             goodbye: failure,
             since: now,
             waiting: Vec::new(),
@@ -55,8 +55,8 @@ impl<W: World> Host<W> {
     pub(super) fn conclude(&mut self, character: CharacterId, failure: Option<Failure>) {
         let Some(departing) = self.departing.remove(&character) else { return };
         self.seats.leave(character);
-        if let Some(mut outbox) = departing.outbox {
-            let _ = outbox.tell(&mut goodbye(departing.goodbye.or(failure)));
+        if let Some(outbox) = departing.outbox {
+            outbox.end(&mut goodbye(departing.goodbye.or(failure)));
         }
         for reply in departing.waiting {
             let _ = reply.send(Ok(Done {}));
@@ -78,11 +78,13 @@ impl<W: World> Host<W> {
             self.give_up_commit(*entity, now);
         }
         if let Some(entity) = self.present.remove(&character)
-            && let Some(mut player) = self.players.remove(&entity)
+            && let Some(player) = self.remove_player(entity)
         {
             self.happen(Input::Leave(entity), now);
             self.seats.leave(character);
-            let _ = player.outbox.tell(&mut goodbye(Some(failure)));
+            if let Some(outbox) = player.link.into_outbox() {
+                outbox.end(&mut goodbye(Some(failure)));
+            }
         } else {
             self.conclude(character, Some(failure));
         }
@@ -137,14 +139,14 @@ impl<W: World> Host<W> {
     pub(super) fn say_late_goodbyes(&mut self, now: Instant) {
         for departing in self.departing.values_mut() {
             if now >= departing.since + FAREWELL
-                && let Some(mut outbox) = departing.outbox.take()
+                && let Some(outbox) = departing.outbox.take()
             {
                 let failure = departing.goodbye.take().unwrap_or_else(|| {
                     let message = "you have left; this server saves your progress as soon as \
                         Central is back";
                     Failure::new(Code::Unavailable, message)
                 });
-                let _ = outbox.tell(&mut goodbye(Some(failure)));
+                outbox.end(&mut goodbye(Some(failure)));
             }
         }
     }

@@ -7,6 +7,7 @@
 //! - `run`: the task: tick, commands, outcomes, drain.
 //! - `command`: what the host can be told.
 //! - `arrivals`: seats, and entering. `departures`: leaving, evicting, draining.
+//! - `links`: connections that are lost, and taken up again.
 //! - `play`: what players do, what the game asks for, and who is told.
 //! - `warps`: hand-offs. `instances`: maps of a party's own. `saves`: what is to be written, and what came of it.
 //! - `outbox`: what waits for a client. `abandon`, `ended`: small memories.
@@ -17,6 +18,7 @@ mod command;
 mod departures;
 mod ended;
 mod instances;
+mod links;
 mod outbox;
 mod play;
 mod run;
@@ -37,13 +39,15 @@ use protocol::{
 };
 
 pub(crate) use command::Reply;
-pub(crate) use command::{Admitted, Command, Entry, HostLink, Shown, draining};
+pub(crate) use command::{Admitted, Command, Ending, Entry, HostLink, Resumption, Shown, draining};
+pub(crate) use links::LinkId;
 pub(crate) use run::{Channels, Vitals, run};
 
 use self::{
     abandon::Abandons,
     ended::EndedSessions,
     instances::Wanted,
+    links::{Link, Lost},
     outbox::{Outbox, Spread},
     saves::Commit,
     warps::Warp,
@@ -76,6 +80,8 @@ pub(crate) struct Host<W: World> {
     seats: Seats,
     keeper: Keeper,
     players: Players,
+    /// Those of the players whose connections are lost.
+    lost: BTreeMap<EntityId, Lost>,
     present: HashMap<CharacterId, EntityId>,
     departing: BTreeMap<CharacterId, Departing>,
     warps: BTreeMap<WarpId, Warp>,
@@ -90,6 +96,7 @@ pub(crate) struct Host<W: World> {
     is_instance: bool,
     empty_since: Option<Instant>,
     instance_idle: Duration,
+    link_grace: Duration,
     /// What the last call wants done; whoever called takes it.
     pub(crate) jobs: Vec<Job>,
     pub(crate) news: Vec<News>,
@@ -108,7 +115,7 @@ struct Player {
     /// Where it goes on that leaves the game here: where it came from, on a map that is an
     /// instance.
     back: Option<(MapName, Option<Position>)>,
-    outbox: Outbox,
+    link: Link,
     warp: Option<WarpId>,
 }
 
@@ -134,6 +141,9 @@ pub(crate) struct Times {
     pub(crate) seat_kept: Duration,
     /// How long an instance whose party has gone is kept for somebody who comes back.
     pub(crate) instance_idle: Duration,
+    /// How long a player whose connection is lost stays for its client to come back; zero for not
+    /// at all.
+    pub(crate) link_grace: Duration,
 }
 
 impl<W: World> Host<W> {
@@ -151,6 +161,7 @@ impl<W: World> Host<W> {
             seats: Seats::new(own.capacity, times.seat_kept),
             keeper: Keeper::new(times.save_every),
             players: Players::default(),
+            lost: BTreeMap::new(),
             present: HashMap::new(),
             departing: BTreeMap::new(),
             warps: BTreeMap::new(),
@@ -164,6 +175,7 @@ impl<W: World> Host<W> {
             is_instance: false,
             empty_since: None,
             instance_idle: times.instance_idle,
+            link_grace: times.link_grace,
             jobs: Vec::new(),
             news: Vec::new(),
             own,
@@ -208,18 +220,17 @@ impl<W: World> Host<W> {
             }
             Command::Forfeit(character) => self.forfeit(character, now),
             Command::Enter(entry, reply) => {
-                let _ = reply.send(self.enter(*entry, now));
-            }
-            Command::Input(entity, Ok(input)) => self.input(entity, input, now),
-            Command::Input(entity, Err(failure)) => {
-                self.tell(entity, PlayMessage::Refused { failure }, now);
-            }
-            Command::Lost(entity, reason, failure) => {
-                if failure.is_none() {
-                    self.happen(Input::LinkLost(entity), now);
+                if let Err(Ok(unheard)) = reply.send(self.enter(*entry, now)) {
+                    // Its client was not told how to come back.
+                    let reason = "it took too long to enter".to_owned();
+                    self.depart(unheard.link.entity, reason, None, now);
                 }
-                self.depart(entity, reason, failure, now);
             }
+            Command::Resume(back, reply) => {
+                let _ = reply.send(self.resume(&back, now));
+            }
+            Command::Input(link, input) => self.hear(link, input, now),
+            Command::Ended(link, ending) => self.link_ended(link, ending, now),
             Command::SessionEnded(ended) => self.end_session(ended.session, ended.why, now),
         }
     }
@@ -251,6 +262,7 @@ impl<W: World> Host<W> {
         self.jobs.extend(self.abandons.ask(now).into_iter().map(Job::Abandon));
         self.tick_warps(now);
         self.tick_commits(now);
+        self.give_up_links(now);
         self.save_due(now);
         self.say_late_goodbyes(now);
         self.sweep(now);

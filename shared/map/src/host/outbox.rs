@@ -136,6 +136,13 @@ impl Outbox {
         Ok(())
     }
 
+    /// Tells the last thing, for which there is always room, and ends the connection.
+    pub(crate) fn end(self, message: &mut Spread) {
+        let last = message.encoded(self.encoding);
+        // Dropping this end sends what waits.
+        self.mailbox.post().letters.extend(last);
+    }
+
     /// Sends what waits.
     pub(crate) fn flush(&mut self) {
         self.send(&mut self.mailbox.post());

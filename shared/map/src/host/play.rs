@@ -11,8 +11,8 @@ use wire::Frame;
 use world::{Effect, Input, Outlets, World};
 
 use super::{
-    Host, Players,
-    outbox::{Overflow, Room, Spread},
+    Host, LinkId, Players,
+    outbox::{Outbox, Overflow, Room, Spread},
 };
 use crate::handoff::Passage;
 
@@ -30,10 +30,23 @@ impl<W: World> Host<W> {
         match effect {
             Effect::Tell(player, message) => self.tell(player, message, now),
             Effect::Spread(players, message) => self.spread(&players, message, now),
+            // Whose connection is lost cannot be told where to go.
+            Effect::Warp { player, .. } if self.is_lost(player) => {
+                self.happen(Input::Stay(player), now);
+            }
             Effect::Warp { player, to, arrive } => {
                 self.warp_to_map(player, Passage { to, arrive }, now);
             }
-            Effect::Instance { template, party } => self.begin_instance(template, party),
+            Effect::Instance { template, party } => {
+                let (lost, party): (Vec<_>, Vec<_>) =
+                    party.into_iter().partition(|player| self.is_lost(*player));
+                for player in lost {
+                    self.happen(Input::Stay(player), now);
+                }
+                if !party.is_empty() {
+                    self.begin_instance(template, party);
+                }
+            }
             Effect::Book(player, entry) => {
                 if let Some(player) = self.players.get(&player) {
                     self.keeper.book(player.character, entry);
@@ -44,6 +57,17 @@ impl<W: World> Host<W> {
                 let reason = format!("sent away by the game: {}", failure.message);
                 self.depart(player, reason, Some(failure), now);
             }
+        }
+    }
+
+    /// What a connection says, unless it is not its player's any more.
+    pub(super) fn hear(&mut self, link: LinkId, input: Result<PlayInput, Failure>, now: Instant) {
+        if !self.is_current(link) {
+            return;
+        }
+        match input {
+            Ok(input) => self.input(link.entity, input, now),
+            Err(failure) => self.tell(link.entity, PlayMessage::Refused { failure }, now),
         }
     }
 
@@ -83,9 +107,9 @@ impl<W: World> Host<W> {
     fn spread(&mut self, to: &[EntityId], message: PlayMessage, now: Instant) {
         let mut shared = Spread::new(message);
         for entity in to {
-            let Some(player) = self.players.get_mut(entity) else { continue };
-            match player.outbox.tell(&mut shared) {
-                Ok(()) => player.outbox.flush(),
+            let Some(outbox) = outbox_of(&mut self.players, *entity) else { continue };
+            match outbox.tell(&mut shared) {
+                Ok(()) => outbox.flush(),
                 Err(Overflow) => self.drop_slow(*entity, now),
             }
         }
@@ -104,8 +128,8 @@ impl<W: World> Host<W> {
         self.stage.show(&mut clients);
         let Clients { told, slow, gone, held, .. } = clients;
         for entity in told {
-            if let Some(player) = self.players.get_mut(&entity) {
-                player.outbox.flush();
+            if let Some(outbox) = outbox_of(&mut self.players, entity) {
+                outbox.flush();
             }
         }
         metrics::counter!("mmo_map_snapshots_held_total").increment(held);
@@ -113,17 +137,22 @@ impl<W: World> Host<W> {
             self.drop_slow(entity, now);
         }
         for entity in gone {
-            self.happen(Input::LinkLost(entity), now);
-            self.depart(entity, "the connection was lost".to_owned(), None, now);
+            self.lose_link(entity, "the connection was lost".to_owned(), None, now);
         }
     }
 
     /// Ends the connection of a client that does not read what it must be told. Nobody else waits.
+    /// That is a lost connection: where much happens, a network that went away is noticed by this
+    /// before anything else.
     fn drop_slow(&mut self, entity: EntityId, now: Instant) {
         metrics::counter!("mmo_map_slow_clients_total").increment(1);
         let failure = Failure::new(Code::Busy, "your connection is too slow for this map");
-        self.depart(entity, "too slow to be told what happens".to_owned(), Some(failure), now);
+        self.lose_link(entity, "too slow to be told what happens".to_owned(), Some(failure), now);
     }
+}
+
+fn outbox_of(players: &mut Players, entity: EntityId) -> Option<&mut Outbox> {
+    players.get_mut(&entity)?.link.outbox()
 }
 
 /// The players' connections, as the stage shows them things.
@@ -143,7 +172,8 @@ struct Clients<'a> {
 
 impl Outlets for Clients<'_> {
     fn has_room(&mut self, player: EntityId) -> bool {
-        let room = self.players.get(&player).map_or(Room::Closed, |player| player.outbox.room());
+        let outbox = outbox_of(self.players, player);
+        let room = outbox.map_or(Room::Closed, |outbox| outbox.room());
         match room {
             Room::Free => {}
             Room::Taken => self.held += 1,
@@ -153,14 +183,14 @@ impl Outlets for Clients<'_> {
     }
 
     fn snapshot(&mut self, player: EntityId, snapshot: &[u8]) {
-        if let Some(player) = self.players.get_mut(&player) {
-            player.outbox.show(snapshot, &mut self.frame);
+        if let Some(outbox) = outbox_of(self.players, player) {
+            outbox.show(snapshot, &mut self.frame);
         }
     }
 
     fn tell(&mut self, player: EntityId, message: PlayMessage) {
-        let Some(known) = self.players.get_mut(&player) else { return };
-        match known.outbox.tell(&mut Spread::new(message)) {
+        let Some(outbox) = outbox_of(self.players, player) else { return };
+        match outbox.tell(&mut Spread::new(message)) {
             Ok(()) => self.told.push(player),
             Err(Overflow) => self.slow.push(player),
         }

@@ -254,11 +254,13 @@ impl<W: World> Host<W> {
     /// Forgets a character that is the other server's now; ends its connection here.
     fn hand_over(&mut self, warp: &Warp, warp_to: PlayMessage, now: Instant) {
         self.keeper.forget(warp.character);
-        let Some(mut player) = self.players.remove(&warp.entity) else {
+        let Some(player) = self.remove_player(warp.entity) else {
             return self.conclude(warp.character, None);
         };
-        // A client too slow to be told loses its connection here, and its seat there expires.
-        let _ = player.outbox.tell(&mut Spread::new(warp_to));
+        // Who cannot be told does not come there, and its seat expires.
+        if let Some(outbox) = player.link.into_outbox() {
+            outbox.end(&mut Spread::new(warp_to));
+        }
         self.present.remove(&warp.character);
         self.seats.leave(warp.character);
         self.happen(Input::Leave(warp.entity), now);

@@ -89,7 +89,9 @@ impl World {
     pub(crate) async fn start(&self, id: &'static str, map: &str) -> Server {
         let program = Program::new(Role::Map, "test", "0");
         let args: Vec<OsString> =
-            ["map", "--id", id, "--map", map, "--save-every-s", "1"].map(OsString::from).into();
+            ["map", "--id", id, "--map", map, "--save-every-s", "1", "--link-grace-s", "1"]
+                .map(OsString::from)
+                .into();
         let env = BTreeMap::from([
             ("NATS_URL", &self.backends.nats_url),
             ("REDIS_URL", &self.backends.redis_url),

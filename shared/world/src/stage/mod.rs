@@ -198,6 +198,11 @@ impl<W: World> Stage<W> {
         self.viewers.add(player, &self.space)
     }
 
+    /// A player does not look on any more, and stays.
+    pub fn look_away(&mut self, player: EntityId) {
+        self.viewers.remove(player);
+    }
+
     /// Something happens. What it asks of others is added to `effects`.
     pub fn apply(&mut self, input: &Input, effects: &mut Vec<Effect>) {
         self.happen(input);
@@ -215,7 +220,11 @@ impl<W: World> Stage<W> {
                 // Whoever wants to know of a refusal calls `enter`; a recording repeats it.
                 let _ = self.enter(name, at, data.clone());
             }
-            Input::LinkLost(player) => self.with(|world, ctx| world.link_lost(player, ctx)),
+            Input::LinkLost(player) => self.with(|world, ctx| {
+                // Nobody steers it any more.
+                ctx.stop(player);
+                world.link_lost(player, ctx);
+            }),
             Input::Resumed(player) => self.with(|world, ctx| world.resumed(player, ctx)),
             Input::Leave(player) => drop(self.leave(player)),
             Input::Walk { player, to, seq } => {

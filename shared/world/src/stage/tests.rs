@@ -89,6 +89,14 @@ impl World for Dig {
         self.log.push(format!("enter {player}"));
     }
 
+    fn link_lost(&mut self, player: EntityId, _: &mut Context<'_, Self>) {
+        self.log.push(format!("lost {player}"));
+    }
+
+    fn resumed(&mut self, player: EntityId, _: &mut Context<'_, Self>) {
+        self.log.push(format!("back {player}"));
+    }
+
     fn leave(&mut self, player: EntityId, ctx: &mut Context<'_, Self>) {
         let coins = ctx.player(player).map(|digger| digger.coins);
         self.log.push(format!("leave {player} {coins:?}"));
@@ -268,6 +276,40 @@ fn what_is_committed_is_of_all_or_of_nobody_and_until_then_as_it_was() {
 }
 
 #[test]
+fn who_loses_its_connection_stands_still_and_is_seen_and_goes_on_when_it_is_back() {
+    let mut town = town();
+    town.join("Ada").join("Bob").walk("Ada", 17.0, 11.0).tick(10);
+    let there = town.entity("Ada").position();
+    town.happen(&Input::LinkLost(town.id("Ada"))).tick(40);
+    assert_eq!(town.entity("Ada").position(), there);
+    assert!(town.sees("Bob", "Ada"));
+    town.happen(&Input::Resumed(town.id("Ada"))).walk("Ada", 17.0, 11.0).tick(40);
+    assert_eq!(town.entity("Ada").position(), at(17.0, 11.0));
+    assert_eq!(town.stage().world().log, ["enter 1", "enter 2", "lost 1", "back 1"]);
+}
+
+#[test]
+fn who_looks_away_is_shown_nothing() {
+    struct Nobody;
+    impl Outlets for Nobody {
+        fn has_room(&mut self, player: EntityId) -> bool {
+            panic!("{player} is asked for room")
+        }
+        fn snapshot(&mut self, _: EntityId, _: &[u8]) {}
+        fn tell(&mut self, player: EntityId, message: PlayMessage) {
+            panic!("{player} is told {message:?}")
+        }
+    }
+    let mut stage = Stage::<Dig>::open(Arc::new(plan()), 1).unwrap();
+    let ada = stage.enter("Ada", None, Value::Null).unwrap();
+    stage.look_on(ada);
+    stage.look_away(ada);
+    stage.enter("Bob", None, Value::Null).unwrap();
+    stage.apply(&Input::Tick, &mut Vec::new());
+    stage.show(&mut Nobody);
+}
+
+#[test]
 fn what_is_not_this_games_is_refused_and_said_so() {
     let mut town = town();
     town.join("Ada").send("Ada", json!({"fly": 3}));
@@ -332,6 +374,8 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
         1 => player().prop_map(Input::Leave),
         1 => player().prop_map(Input::Stay),
         1 => commit,
+        1 => player().prop_map(Input::LinkLost),
+        1 => player().prop_map(Input::Resumed),
     ];
     prop::collection::vec(input, 1..300)
 }
