@@ -1,6 +1,15 @@
 //! The connection to NATS: made once, kept up by itself, drained at the end.
 
-use std::{fmt, marker::PhantomData, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    marker::PhantomData,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_nats::{
     Client, ConnectErrorKind, ConnectOptions, PublishErrorKind, Subscriber, connection::State,
@@ -307,7 +316,7 @@ async fn client_options(
         .ping_interval(PING)
         .connection_timeout(STEP)
         .request_timeout(Some(STEP))
-        .reconnect_delay_callback(reconnect_delay)
+        .reconnect_delay_callback(delays())
         .event_callback(move |notice| {
             notices.note(&notice);
             async {}
@@ -330,6 +339,16 @@ fn machine() -> String {
     }
 }
 
+/// How long to wait before each attempt. The library asks before the very first one too: a server
+/// that starts waits for nothing, and one that was connected comes back with the others' jitter.
+fn delays() -> impl Fn(usize) -> Duration {
+    let has_begun = AtomicBool::new(false);
+    move |attempts| {
+        let is_first = !has_begun.swap(true, Ordering::Relaxed);
+        if is_first { Duration::ZERO } else { reconnect_delay(attempts) }
+    }
+}
+
 /// Quick at first, then up to a second, with jitter so that a cluster does not return as one.
 fn reconnect_delay(attempts: usize) -> Duration {
     let ceiling = 50_u64.saturating_mul(1 << attempts.min(5)).min(1000);
@@ -342,6 +361,12 @@ mod tests {
 
     #[test]
     fn reconnects_come_quickly_then_every_second_at_most() {
+        let delay = delays();
+        assert_eq!(delay(1), Duration::ZERO, "a start waits for nothing");
+        assert!(
+            delay(1) >= Duration::from_millis(50),
+            "all who lost it at once do not come at once"
+        );
         for attempts in [0, 1, 5, 60] {
             assert!(reconnect_delay(attempts) <= Duration::from_secs(1));
         }
