@@ -10,17 +10,27 @@
 //! - [`player`]: a client who is logged in, or on a map.
 //! - [`raw`]: a client's socket without the client, for what the client would never say.
 //! - [`recorder`]: what servers said, in order. `typed`: a request as somebody types it.
+//! - [`proxy`]: a link to a server that can be cut.
+//! - [`chaos`]: everything goes wrong, by a seed, while players play.
 //! - [`wait`]: waiting for a condition, with a deadline; nothing here sleeps and hopes.
 
 // A harness that cannot go on ends the story at once, with the reason.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 pub mod admin;
+pub mod chaos;
 pub mod micro;
 pub mod nats_server;
 pub mod player;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod raw;
 pub mod recorder;
 pub mod redis_server;

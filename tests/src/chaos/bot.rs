@@ -1,0 +1,303 @@
+//! A player: it walks, picks up coins, buys and warps without rest, and comes back whenever it
+//! loses its map, as a user would.
+
+use std::time::Duration;
+
+use client::{Client, ClientConfig, ClientError, Session};
+use protocol::{CharacterId, Code, Position};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::json;
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    audit::Audit,
+    layout::{GOODS, PORTAL, PRICE, shop},
+    notes::Notes,
+    stay::{Over, Signal, Stay},
+};
+use crate::player::PASSWORD;
+
+/// Before the first and the last of several tries to come back.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(1000)];
+/// How long a user waits for an answer to a purchase, and for a warp.
+const ANSWER: Duration = Duration::from_secs(6);
+/// How long a walk over the map takes at most.
+const WALK: Duration = Duration::from_secs(8);
+/// Between two looks where one is.
+const LOOK: Duration = Duration::from_millis(50);
+/// After so many refusals in a row some start the game again, though their map goes on: so there
+/// are two clients of a character.
+const ANNOYED: u32 = 3;
+
+/// A player.
+pub struct Bot {
+    /// Its name.
+    pub name: String,
+    /// Its character.
+    pub character: CharacterId,
+    /// What is known of it.
+    pub notes: Notes,
+    /// Stays that it gave up while the connection was still there.
+    pub left_behind: Vec<JoinHandle<()>>,
+    central: String,
+    session: Option<Session>,
+    audit: Audit,
+    rng: StdRng,
+    stay: Option<Stay>,
+    /// Refusals in a row.
+    refusals: u32,
+}
+
+impl Bot {
+    /// Makes its account and its character, while all is well.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub async fn new(number: u64, seed: u64, central: &str, audit: &Audit) -> Self {
+        let name = format!("Bot{number}");
+        let (client, _) = Client::new(ClientConfig::new(central));
+        client.connect().await.expect("Central");
+        let session = client.register(&account(&name), PASSWORD).await.expect("an account");
+        let character = client.create_character(&name).await.expect("a character").character;
+        Self {
+            name,
+            character,
+            notes: Notes::default(),
+            left_behind: Vec::new(),
+            central: central.to_owned(),
+            session: Some(session),
+            audit: audit.clone(),
+            rng: StdRng::seed_from_u64(seed ^ (number << 32)),
+            stay: None,
+            refusals: 0,
+        }
+    }
+
+    /// Plays until it is told to stop; then it is on a map, or on its way to one.
+    pub async fn play(mut self, stop: watch::Receiver<bool>) -> Self {
+        let mut stopped = stop.clone();
+        loop {
+            tokio::select! {
+                _ = stopped.wait_for(|stop| *stop) => return self,
+                () = self.comes() => {}
+            }
+            while self.is_here() && !*stop.borrow() {
+                if self.errand().await.is_err() || self.is_annoyed() {
+                    self.give_up();
+                }
+            }
+            if *stop.borrow() {
+                return self;
+            }
+        }
+    }
+
+    /// Whether it has a stay, as far as it knows.
+    pub fn is_here(&self) -> bool {
+        self.stay.is_some()
+    }
+
+    /// Tries to enter until it has.
+    async fn comes(&mut self) {
+        let mut wait = BACKOFF[0];
+        while self.stay.is_none() {
+            if self.enter().await.is_err() {
+                sleep(wait.mul_f64(self.rng.random_range(0.5..1.0))).await;
+                wait = (wait * 2).min(BACKOFF[1]);
+            }
+        }
+    }
+
+    /// Selects and enters within `limit`, or is stuck.
+    ///
+    /// # Errors
+    /// When it is stuck.
+    pub async fn comes_within(&mut self, limit: Duration) -> Result<(), String> {
+        let until = Instant::now() + limit;
+        let mut last = None;
+        while Instant::now() < until {
+            match timeout_at(until, self.enter()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(error)) => last = Some(error.to_string()),
+                Err(_) => {}
+            }
+            sleep(BACKOFF[0]).await;
+        }
+        let last = last.unwrap_or_else(|| "no answer".to_owned());
+        Err(format!("{} could not enter within {limit:?}: {last}", self.name))
+    }
+
+    /// A new client, as when the game is started again.
+    async fn enter(&mut self) -> Result<(), ClientError> {
+        let (client, events) = Client::new(ClientConfig::new(&self.central));
+        let entered = Box::pin(self.enter_as(&client)).await;
+        match entered {
+            Ok(()) => {
+                let who = (self.name.as_str(), self.character);
+                self.stay = Some(Stay::begin((client, events), who, &self.notes, &self.audit));
+                self.refusals = 0;
+                Ok(())
+            }
+            Err(error) => {
+                if error.code() == Some(Code::TokenInvalid) {
+                    self.session = None;
+                } else if error.code().is_some() && !error.is_retryable() {
+                    self.notes.write().oddities.push(format!("{}: {error}", self.name));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn enter_as(&mut self, client: &Client) -> Result<(), ClientError> {
+        client.connect().await?;
+        match self.session.clone() {
+            Some(Session { account, access_token }) => {
+                client.validate(account, access_token).await?;
+            }
+            None => self.session = Some(client.login(&account(&self.name), PASSWORD).await?),
+        }
+        client.play(self.character, None).await.map(drop)
+    }
+
+    /// Waits until it has heard what it has; false when it has not within `limit`.
+    pub async fn looks(&self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        while !self.notes.write().has_looked() {
+            if Instant::now() > until {
+                return false;
+            }
+            sleep(LOOK).await;
+        }
+        true
+    }
+
+    /// Leaves, saved; whether it was saved. The client of a stay that was given up goes on by
+    /// itself.
+    pub async fn leaves(&mut self) -> bool {
+        let Some(stay) = self.stay.take() else { return false };
+        let has_left = stay.client.leave().await.is_ok();
+        self.notes.write().is_away();
+        self.left_behind.push(stay.listening);
+        has_left
+    }
+
+    /// From now on it knows nothing but its password.
+    pub fn forgets_its_login(&mut self) {
+        self.session = None;
+    }
+
+    fn give_up(&mut self) {
+        if let Some(stay) = self.stay.take() {
+            self.left_behind.push(stay.listening);
+        }
+        self.left_behind.retain(|listening| !listening.is_finished());
+    }
+
+    fn is_annoyed(&mut self) -> bool {
+        self.refusals >= ANNOYED && self.rng.random_ratio(1, 3)
+    }
+
+    async fn errand(&mut self) -> Result<(), Over> {
+        let (coins, asked) = {
+            let notes = self.notes.write();
+            (notes.promises.coins(), notes.promises.asked())
+        };
+        if asked.is_none() && coins >= PRICE && self.rng.random_ratio(2, 3) {
+            self.buy().await
+        } else if self.rng.random_ratio(1, 3) {
+            self.warp().await
+        } else {
+            self.gather().await
+        }
+    }
+
+    /// Walks to a coin in sight.
+    async fn gather(&mut self) -> Result<(), Over> {
+        let around = self.stay()?.client.surroundings();
+        let coins: Vec<Position> = around
+            .iter()
+            .flat_map(|around| around.others.values())
+            .filter(|other| other.look == "coin")
+            .map(|coin| coin.position)
+            .collect();
+        let place = self.rng.random_range(0..coins.len().max(1));
+        match coins.get(place) {
+            Some(coin) => self.walk(*coin).await.map(drop),
+            None => self.stay()?.signal(LOOK, |_| None::<()>).await.map(drop),
+        }
+    }
+
+    /// Walks to who sells the next goods, and buys them there.
+    async fn buy(&mut self) -> Result<(), Over> {
+        let goods = self.notes.write().promises.next_goods();
+        if !self.walk(shop(goods % GOODS.len())).await? {
+            return Ok(());
+        }
+        let since = self.audit.last().await;
+        self.notes.write().promises.asks(since);
+        if self.stay()?.client.act(json!({ "type": "buy" })).await.is_err() {
+            return self.stay()?.signal(LOOK, |_| None::<()>).await.map(drop);
+        }
+        let answered = |signal: &Signal| match signal {
+            Signal::Bought => Some(true),
+            Signal::NotBought => Some(false),
+            _ => None,
+        };
+        let bought = self.stay()?.signal(ANSWER, answered).await?;
+        self.is_refused(bought != Some(true));
+        Ok(())
+    }
+
+    /// Walks into the portal.
+    async fn warp(&mut self) -> Result<(), Over> {
+        if self.stay()?.client.walk(PORTAL).await.is_err() {
+            return self.stay()?.signal(LOOK, |_| None::<()>).await.map(drop);
+        }
+        let answered = |signal: &Signal| match signal {
+            Signal::Warped => Some(true),
+            Signal::WarpRefused => Some(false),
+            _ => None,
+        };
+        let warped = self.stay()?.signal(WALK + ANSWER, answered).await?;
+        self.is_refused(warped != Some(true));
+        if warped == Some(false) {
+            // Who stands in a portal must leave it before it takes one along again.
+            self.walk(Position { x: PORTAL.x - 3.0, y: PORTAL.y }).await?;
+        }
+        Ok(())
+    }
+
+    fn is_refused(&mut self, is_refused: bool) {
+        self.refusals = if is_refused { self.refusals + 1 } else { 0 };
+    }
+
+    /// Whether it has arrived.
+    async fn walk(&mut self, to: Position) -> Result<bool, Over> {
+        let stay = self.stay()?;
+        if stay.client.walk(to).await.is_err() {
+            return stay.signal(LOOK, |_| None::<()>).await.map(|_| false);
+        }
+        let until = Instant::now() + WALK;
+        while Instant::now() < until {
+            let here = stay.client.surroundings().map(|around| around.position);
+            if here.is_some_and(|here| here.distance(to) < 0.1) {
+                return Ok(true);
+            }
+            stay.signal(LOOK, |_| None::<()>).await?;
+        }
+        Ok(false)
+    }
+
+    fn stay(&mut self) -> Result<&mut Stay, Over> {
+        self.stay.as_mut().ok_or(Over)
+    }
+}
+
+fn account(name: &str) -> String {
+    format!("account.{}", name.to_lowercase())
+}
