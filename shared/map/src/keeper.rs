@@ -15,6 +15,9 @@ use protocol::{CharacterId, CharacterState, Code, Failure, backbone::characters:
 const BACKOFF: Duration = Duration::from_millis(250);
 /// The longest wait after a failure.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// After so many saves in a row that nothing was to be written for, the claim is read anew: who
+/// stands still is never fenced by a save, and would stay here for good after it was passed over.
+const IDLE_SAVES: u32 = 3;
 
 /// Something to be sent to the `characters` service.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +71,10 @@ struct Kept {
     claim: Claim,
     /// What the store holds, as far as known.
     stored: CharacterState,
+    /// A save failed, so the store may hold another state.
+    may_differ: bool,
+    /// Saves in a row that nothing was to be written for.
+    idle_saves: u32,
     /// What the write in flight carries.
     flight: Option<CharacterState>,
     in_doubt: bool,
@@ -97,6 +104,8 @@ impl Keeper {
         let kept = Kept {
             claim,
             stored,
+            may_differ: false,
+            idle_saves: 0,
             flight: None,
             in_doubt: false,
             release_unheard: false,
@@ -127,11 +136,17 @@ impl Keeper {
         }
         let state = kept.last.clone().or(state)?;
         let leaving = kept.last.is_some();
-        if !leaving && !kept.in_doubt && state == kept.stored {
+        let is_idle = !leaving && !kept.in_doubt && !kept.may_differ && state == kept.stored;
+        kept.idle_saves = if is_idle { kept.idle_saves + 1 } else { 0 };
+        if is_idle && kept.idle_saves < IDLE_SAVES {
             kept.due = now + self.every;
             return None;
         }
         kept.flight = Some(state.clone());
+        if is_idle {
+            kept.idle_saves = 0;
+            return Some(Write::Check);
+        }
         let claim = kept.claim.clone();
         Some(match (kept.in_doubt, leaving) {
             (true, _) => Write::Check,
@@ -172,6 +187,7 @@ impl Keeper {
         let Some(kept) = self.kept.get_mut(&character) else { return Verdict::Kept };
         let state = kept.flight.take();
         let is_release = matches!(written, Written::Released(_));
+        let is_save = matches!(written, Written::Saved(_));
         let failure = match written {
             Written::Released(Ok(())) => {
                 self.kept.remove(&character);
@@ -180,6 +196,7 @@ impl Keeper {
             Written::Saved(Ok(claim)) => {
                 kept.settle(claim, now, self.every);
                 kept.stored = state.unwrap_or_else(|| kept.stored.clone());
+                kept.may_differ = false;
                 return Verdict::Kept;
             }
             Written::Checked(Ok(claim)) => {
@@ -203,6 +220,7 @@ impl Keeper {
         // answer enough. One that was never sent is not that. After a save the claim must be read anew.
         kept.release_unheard |= is_release && failure.code == Code::DeadlinePassed;
         kept.in_doubt |= !is_release;
+        kept.may_differ |= is_save;
         let wait = BACKOFF.saturating_mul(1 << kept.failures.min(8)).min(BACKOFF_MAX);
         kept.failures += 1;
         kept.due = now + wait;

@@ -74,6 +74,9 @@ fn an_instance_saves_where_its_players_came_from_and_ends_once_they_have_gone() 
     let ada = world.enter_with(character, account, SessionId::new(), ticket).unwrap();
     world.ticks(20 * 60);
     world.host.jobs.clear();
+    // Ada stands still, so it was asked whose she is.
+    let claim = Claim { owner: world.host.own.life(), epoch: 1, version: 1 };
+    world.outcome(Outcome::Written(character, Written::Checked(Ok(claim))));
     world.host.input(ada.entity, PlayInput::Leave, world.now);
     let saved = world.released_state();
     assert_eq!(saved.map.as_str(), "town");
