@@ -122,6 +122,11 @@ pub fn not_fenced(changes: &[Change]) -> Vec<String> {
     wrong.map(|change| format!("a change that should have been fenced: {change:?}")).collect()
 }
 
+/// How often an owner was passed over: the character was taken from it, and it had not saved it.
+pub fn passed_over(changes: &[Change]) -> usize {
+    changes.iter().filter(|change| change.same_state && change.new_owner.is_none()).count()
+}
+
 impl Change {
     fn is_owners(&self) -> bool {
         let epochs = self.new_epoch - self.old_epoch;

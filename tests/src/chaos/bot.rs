@@ -27,11 +27,13 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_milli
 const ANSWER: Duration = Duration::from_secs(6);
 /// How long a walk over the map takes at most.
 const WALK: Duration = Duration::from_secs(8);
+/// How long a user waits to be told what it has.
+const LOOKS: Duration = Duration::from_secs(3);
 /// Between two looks where one is.
 const LOOK: Duration = Duration::from_millis(50);
-/// After so many refusals in a row some start the game again, though their map goes on: so there
-/// are two clients of a character.
-const ANNOYED: u32 = 3;
+/// After so many refusals in a row every other player starts the game again, though its map goes
+/// on: so there are two clients of a character.
+const ANNOYED: u32 = 2;
 
 /// A player.
 pub struct Bot {
@@ -84,6 +86,9 @@ impl Bot {
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => return self,
                 () = self.comes() => {}
+            }
+            if !self.looks(LOOKS).await {
+                self.give_up();
             }
             while self.is_here() && !*stop.borrow() {
                 if self.errand().await.is_err() || self.is_annoyed() {
@@ -191,15 +196,24 @@ impl Bot {
         self.session = None;
     }
 
+    /// Starts the game again. Every other time the old client goes on beside the new one, and
+    /// somebody plays with it: so a copy that is passed over has something to save.
     fn give_up(&mut self) {
+        let goes_on = self.rng.random_ratio(1, 2);
         if let Some(stay) = self.stay.take() {
-            self.left_behind.push(stay.listening);
+            self.notes
+                .write()
+                .note(format!("gives its stay up; the old client goes on: {goes_on}"));
+            match goes_on {
+                true => self.left_behind.push(stay.goes_on()),
+                false => stay.listening.abort(),
+            }
         }
         self.left_behind.retain(|listening| !listening.is_finished());
     }
 
     fn is_annoyed(&mut self) -> bool {
-        self.refusals >= ANNOYED && self.rng.random_ratio(1, 3)
+        self.refusals >= ANNOYED && self.rng.random_ratio(1, 2)
     }
 
     async fn errand(&mut self) -> Result<(), Over> {
@@ -207,9 +221,9 @@ impl Bot {
             let notes = self.notes.write();
             (notes.promises.coins(), notes.promises.asked())
         };
-        if asked.is_none() && coins >= PRICE && self.rng.random_ratio(2, 3) {
+        if asked.is_none() && coins >= PRICE && self.rng.random_ratio(1, 2) {
             self.buy().await
-        } else if self.rng.random_ratio(1, 3) {
+        } else if self.rng.random_ratio(1, 2) {
             self.warp().await
         } else {
             self.gather().await
@@ -239,7 +253,11 @@ impl Bot {
             return Ok(());
         }
         let since = self.audit.last().await;
-        self.notes.write().promises.asks(since);
+        {
+            let mut notes = self.notes.write();
+            let ask = notes.promises.asks(since);
+            notes.note(format!("asks for {ask:?}"));
+        }
         if self.stay()?.client.act(json!({ "type": "buy" })).await.is_err() {
             return self.stay()?.signal(LOOK, |_| None::<()>).await.map(drop);
         }

@@ -1,8 +1,9 @@
 //! What is known of one player, shared by its loop and by those who listen for it.
 
 use std::{
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use super::promises::{Broken, Promises};
@@ -36,7 +37,12 @@ pub struct Written {
     /// Refusals after which trying again makes no sense, in words: a user would not know what to
     /// do.
     pub oddities: Vec<String>,
+    /// What it did and heard, for whoever looks into what went wrong.
+    story: VecDeque<String>,
 }
+
+/// How much of its story a player remembers.
+const STORY: usize = 400;
 
 impl Notes {
     /// To read or write; never held over an await.
@@ -55,6 +61,27 @@ impl Written {
         if let Some(before) = self.alive.replace(now) {
             self.unplayable = self.unplayable.max(now - before);
         }
+    }
+
+    /// Notes what happens.
+    pub fn note(&mut self, what: String) {
+        if self.story.len() >= STORY {
+            self.story.pop_front();
+        }
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (s, ms) = (since.as_secs() % 3600, since.subsec_millis());
+        // As the servers' logs have it, without the hour.
+        self.story.push_back(format!(
+            "{:02}:{:02}.{ms:03} stay {}: {what}",
+            s / 60,
+            s % 60,
+            self.stay
+        ));
+    }
+
+    /// What it did and heard.
+    pub fn story(&self) -> String {
+        self.story.iter().fold(String::new(), |all, line| all + line + "\n")
     }
 
     /// The player left by its own will; the time until it comes back is its own.

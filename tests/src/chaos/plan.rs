@@ -75,8 +75,7 @@ enum Target {
 }
 
 /// Faults in the order of their beginnings, the last of which is mended within `length`. Each kind
-/// of fault of each kind of server comes once before any comes again, so that 25 or more are all
-/// there are.
+/// of fault of each kind of server comes before any comes again, so that 30 have them all.
 pub fn plan(seed: u64, length: Duration, count: usize) -> Vec<Fault> {
     let mut rng = StdRng::seed_from_u64(seed);
     let mut busy = BTreeMap::<Target, Duration>::new();
@@ -108,8 +107,8 @@ fn kinds(rng: &mut StdRng) -> Vec<What> {
         kinds.extend([Service::Central, Service::Nats, Service::Redis].map(make));
         kinds.extend([make(Service::Spawner(spawner(rng))), make(Service::Map(map(rng)))]);
     }
-    // Those that keep a Map Server from saving while its players play on come twice.
-    kinds.push(What::Hang(Service::Map(map(rng))));
+    // What leaves stale copies that have something to save, and do not know yet, comes thrice.
+    kinds.extend([What::Hang(Service::Map(map(rng))), What::Hang(Service::Map(map(rng)))]);
     for _ in 0..2 {
         let links = [
             Link::CentralNats,
@@ -143,13 +142,15 @@ impl What {
         }
     }
 
-    /// What all need is away for shorter. What one Map Server needs is away for longer than it
-    /// takes to be held for dead and passed over, every other time.
+    /// What all need is away for shorter. What one Map Server needs is mostly away for longer than
+    /// it takes to be held for dead and passed over, so that it comes back with stale copies.
     fn lasts(self, rng: &mut impl Rng) -> Duration {
         let ms = match self {
             Self::Kill(Service::Map(_)) => 0..1,
             Self::Kill(_) | Self::Restart(_) => 300..3000,
-            Self::Hang(Service::Map(_)) | Self::Cut(Link::MapsNats(_), _) => 2000..14_000,
+            Self::Hang(Service::Map(_)) | Self::Cut(Link::MapsNats(_), _) => {
+                if rng.random_ratio(1, 4) { 1000..4000 } else { 8000..14_000 }
+            }
             Self::Hang(Service::Spawner(_)) | Self::Cut(Link::SpawnerNats(_), _) => 2000..8000,
             Self::Hang(_) | Self::Cut(..) => 500..5000,
         };

@@ -27,6 +27,10 @@ pub struct Report {
     pub purchases: usize,
     /// Changes of characters in the store.
     pub changes: usize,
+    /// Characters taken from an owner that was held for dead, or that nobody had come to.
+    pub passed_over: usize,
+    /// Stale copies that a Map Server was refused to save, or to keep, and dropped.
+    pub fenced: usize,
     /// Acknowledged after the player had entered elsewhere; stored all the same.
     pub late_acks: u32,
     /// Programs that ended without a fault, and were started again.

@@ -106,16 +106,22 @@ pub async fn run(settings: Settings) -> Report {
     for bot in &bots {
         let changes = audit.of(bot.character).await;
         report.changes += changes.len();
+        report.passed_over += audit::passed_over(&changes);
         report.doubles(audit::not_fenced(&changes));
         report.loses(audit::missing(&changes, bot.notes.write().promises.acks()));
     }
     ledger_matches_inventory(&audit, &bots, &mut report).await;
     report.take_notes(&bots);
+    report.fenced = theatre.logged("this copy is dropped, unsaved");
     report.ended_by_themselves = theatre.ended_by_themselves.len();
     report.oddities.append(&mut theatre.ended_by_themselves);
     audit.close().await;
     if !report.is_clean() {
         theatre.rig.keep_folder();
+        for bot in &bots {
+            let file = theatre.rig.folder().join(format!("{}.story", bot.name));
+            std::fs::write(file, bot.notes.write().story()).expect("a player's story");
+        }
     }
     report
 }

@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use client::{Client, ClientEvent, Events, Reason};
-use protocol::CharacterId;
+use protocol::{CharacterId, Position};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::{
@@ -32,7 +32,7 @@ pub enum Signal {
     Bought,
     /// It has not.
     NotBought,
-    /// It is on another map.
+    /// It is on another map, or has just come, and knows what it has.
     Warped,
     /// It is not.
     WarpRefused,
@@ -114,6 +114,22 @@ impl Stay {
         Self { client, signals, listening }
     }
 
+    /// Walks up and down until the connection ends; gives what ends with it.
+    pub fn goes_on(self) -> JoinHandle<()> {
+        let Self { client, listening, .. } = self;
+        tokio::spawn(async move {
+            let mut aside = 1.0;
+            while let Some(around) = client.surroundings() {
+                let to = Position { x: around.position.x + aside, y: around.position.y };
+                // A map that hangs takes it late, one that is gone never.
+                let _ = client.walk(to).await;
+                aside = -aside;
+                sleep(PULSE).await;
+            }
+        });
+        listening
+    }
+
     /// The next signal that `wanted` takes something from; `None` after `limit`.
     ///
     /// # Errors
@@ -163,6 +179,10 @@ impl Listener {
     async fn listen(mut self, mut events: Events) {
         let mut has_entered = false;
         while let Some(event) = events.next().await {
+            if let ClientEvent::EnteredMap(around) = &event {
+                let what = format!("stay {} is on {} {}", self.number, around.map, around.channel);
+                self.notes.write().note(what);
+            }
             match event {
                 ClientEvent::Game { output } => self.hear(output).await,
                 ClientEvent::Warping { .. } if self.is_present() => {
@@ -172,8 +192,13 @@ impl Listener {
                 ClientEvent::EnteredMap(_) if std::mem::replace(&mut has_entered, true) => {
                     self.warped();
                 }
-                ClientEvent::WarpRefused { .. } => self.tell(Signal::WarpRefused),
+                ClientEvent::WarpRefused { failure, .. } => {
+                    self.notes.write().note(format!("no warp: {failure}"));
+                    self.tell(Signal::WarpRefused);
+                }
                 ClientEvent::Disconnected { from: client::Server::Map(_), reason } => {
+                    let what = format!("stay {} has ended: {reason}", self.number);
+                    self.notes.write().note(what);
                     if reason == Reason::Planned && self.is_present() {
                         self.notes.write().promises.is_saved();
                     }
@@ -201,22 +226,28 @@ impl Listener {
             notes.is_alive();
             notes.warps += 1;
         }
-        drop(notes);
-        self.tell(Signal::Warped);
+    }
+
+    /// It has so many coins. Whoever has just come does nothing before it has heard this: else what
+    /// it asks for could not be told from what it came with.
+    fn has(&mut self, coins: u32) {
+        let mut notes = self.notes.write();
+        if std::mem::take(&mut self.has_just_come) {
+            notes.enters(&self.name, coins);
+            drop(notes);
+            self.tell(Signal::Warped);
+        } else {
+            notes.promises.finds(coins);
+            drop(notes);
+            self.tell(Signal::Coins);
+        }
     }
 
     async fn hear(&mut self, output: Value) {
+        self.notes.write().note(format!("heard in stay {}: {output}", self.number));
         let Ok(output) = serde_json::from_value(output) else { return };
         match output {
-            Output::Coins { total } if self.is_present() => {
-                let mut notes = self.notes.write();
-                match std::mem::take(&mut self.has_just_come) {
-                    true => notes.enters(&self.name, total),
-                    false => notes.promises.finds(total),
-                }
-                drop(notes);
-                self.tell(Signal::Coins);
-            }
+            Output::Coins { total } if self.is_present() => self.has(total),
             Output::Bought { total } => self.bought(total).await,
             Output::NotBought { why } if self.is_present() => {
                 let mut notes = self.notes.write();

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -184,6 +185,15 @@ impl Theatre {
         let peers = backbone.call(&(), ListPeers {}).await.ok()?;
         let is_whole = peers.maps.len() == MAPS.len() && peers.spawners.len() == SPAWNERS.len();
         (is_whole && !is_clearing).then_some(peers.maps)
+    }
+
+    /// How often this stands in all Map Servers' logs, which their spawners' hold.
+    pub fn logged(&self, what: &str) -> usize {
+        let files = fs::read_dir(self.rig.folder()).into_iter().flatten().flatten();
+        let logs =
+            files.map(|file| file.path()).filter(|path| path.extension() == Some("err".as_ref()));
+        let texts = logs.map(|path| fs::read_to_string(path).unwrap_or_default());
+        texts.map(|text| text.matches(what).count()).sum()
     }
 
     fn machine(&mut self, place: usize) -> &mut Machine {
