@@ -5,7 +5,8 @@
 //! # Layout
 //! - [`plan`]: what goes wrong and when; pure. [`layout`]: the cluster and its two maps.
 //! - [`theatre`]: does what the plan says to real processes. `keep`: one that is started again.
-//! - [`bot`]: a player. [`stay`]: one client of it, listened to. [`notes`]: what is known of it.
+//! - [`bot`]: a player; `bot/errands`: what it does on a map. [`stay`]: one client of it, listened
+//!   to. [`notes`]: what is known of it.
 //! - [`promises`]: what a player was promised; pure.
 //! - [`audit`]: every change of the store, and what must hold of them.
 //! - [`watch`]: who is where, by what the servers tell.
