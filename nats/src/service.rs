@@ -12,8 +12,12 @@ use async_nats::service::{self as micro, ServiceExt};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use protocol::Failure;
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{
     Backbone, BackboneError,
@@ -25,6 +29,9 @@ use crate::{
 /// A denial comes before the answer that proves readiness, but through a task of the library:
 /// this is the time it has to be told.
 const TOLD: Duration = Duration::from_millis(20);
+
+/// Between two pings to itself, until one is answered.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// How long an answered pulse proves that NATS carries: a crowd of logins needs no pulse each.
 const FRESH: Duration = Duration::from_millis(20);
@@ -114,15 +121,25 @@ impl Service {
     /// [`BackboneError::Unavailable`] when no answer came within [`STEP`].
     pub fn ready(&self) -> impl Future<Output = Result<(), BackboneError>> + Send + use<> {
         // Borrows nothing: the endpoints' loops are not Sync, and this must be free to move.
+        ready(self.backbone.clone(), self.own_ping.clone())
+    }
+
+    /// As [`Service::ready`], for as long as it takes: NATS may go away between the connection and
+    /// this, which is no reason for a server not to start.
+    ///
+    /// # Errors
+    /// [`BackboneError::Forbidden`] as above.
+    pub fn live(&self) -> impl Future<Output = Result<(), BackboneError>> + Send + use<> {
         let (backbone, own_ping) = (self.backbone.clone(), self.own_ping.clone());
         async move {
-            let ping = backbone.client.request(own_ping, Bytes::new());
-            let pinged = backbone.in_time(ping, "a ping to itself").await;
-            let mut denied = backbone.link.denied.clone();
-            // A denial says more than the ping that failed because of it.
-            match timeout(TOLD, denied.wait_for(Option::is_some)).await {
-                Ok(Ok(what)) => Err(BackboneError::Forbidden(what.clone().unwrap_or_default())),
-                _ => pinged.map(drop),
+            loop {
+                match ready(backbone.clone(), own_ping.clone()).await {
+                    Err(error @ BackboneError::Unavailable { .. }) => {
+                        warn!("not ready yet: {error}");
+                    }
+                    outcome => return outcome,
+                }
+                sleep(RETRY).await;
             }
         }
     }
@@ -157,6 +174,17 @@ impl Service {
         } else {
             Err(self.backbone.unavailable("the connection was closed"))
         }
+    }
+}
+
+async fn ready(backbone: Backbone, own_ping: String) -> Result<(), BackboneError> {
+    let ping = backbone.client.request(own_ping, Bytes::new());
+    let pinged = backbone.in_time(ping, "a ping to itself").await;
+    let mut denied = backbone.link.denied.clone();
+    // A denial says more than the ping that failed because of it.
+    match timeout(TOLD, denied.wait_for(Option::is_some)).await {
+        Ok(Ok(what)) => Err(BackboneError::Forbidden(what.clone().unwrap_or_default())),
+        _ => pinged.map(drop),
     }
 }
 

@@ -9,14 +9,24 @@
 //! - [`rig`]: a whole cluster.
 //! - [`player`]: a client who is logged in, or on a map.
 //! - [`raw`]: a client's socket without the client, for what the client would never say.
-//! - [`proxy`]: a way to a server that can be cut.
+//! - [`cable`]: a way to a server that is pulled out, for the connections that there are.
 //! - [`recorder`]: what servers said, in order. `typed`: a request as somebody types it.
+//! - [`proxy`]: a link to a server that can be cut and mended.
+//! - [`chaos`]: everything goes wrong, by a seed, while players play.
 //! - [`wait`]: waiting for a condition, with a deadline; nothing here sleeps and hopes.
 
 // A harness that cannot go on ends the story at once, with the reason.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
 
 pub mod admin;
+pub mod cable;
+pub mod chaos;
 pub mod micro;
 pub mod nats_server;
 pub mod player;
@@ -31,6 +41,7 @@ mod typed;
 pub mod wait;
 
 pub use admin::Admin;
+pub use cable::Cable;
 pub use nats_server::NatsServer;
 pub use player::{Player, other_players};
 pub use postgres::Postgres;

@@ -38,16 +38,21 @@ struct Ports {
 impl NatsServer {
     /// Starts one, with no users: whoever connects may do everything.
     pub async fn start(folder: &Path) -> Self {
-        Self::start_for(Users::Anybody, folder).await
+        Self::start_for(Users::Anybody, folder, "-1").await
     }
 
     /// Starts one with the users of `nats/conf`.
     pub async fn start_with_users(folder: &Path) -> Self {
-        Self::start_for(Users::Roles, folder).await
+        Self::start_for(Users::Roles, folder, "-1").await
     }
 
-    async fn start_for(users: Users, folder: &Path) -> Self {
-        let process = launch(users, folder, "-1");
+    /// Starts one with no users on this port, such as one that nobody else gets while it is away.
+    pub async fn start_at(folder: &Path, port: u16) -> Self {
+        Self::start_for(Users::Anybody, folder, &port.to_string()).await
+    }
+
+    async fn start_for(users: Users, folder: &Path, port: &str) -> Self {
+        let process = launch(users, folder, port);
         let ports = folder.join("nats-ports");
         let address = until(SOON, "nats-server's port", async || {
             let file = fs::read_dir(&ports).ok()?.next()?.ok()?;

@@ -85,6 +85,12 @@ impl Rig {
         self.folder.path()
     }
 
+    /// Keeps the folder, with everybody's logs, for whoever looks into what went wrong.
+    pub fn keep_folder(&mut self) {
+        self.folder.disable_cleanup(true);
+        println!("kept: {}", self.folder().display());
+    }
+
     /// Central as a program, with this rig's NATS, Redis and database, to be changed and started.
     pub fn central_program(&self) -> Program {
         let database = format!("sqlite://{}", self.folder().join("waystone.db").display());

@@ -15,6 +15,7 @@ mod bad_names;
 mod bad_tokens;
 mod bots;
 mod central_restart;
+mod chaos;
 mod configuration;
 mod documents;
 mod instance;

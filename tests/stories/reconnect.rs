@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use client::{Client, ClientConfig, ClientEvent, Events, Reason, Session, Surroundings};
-use harness::{Player, Proxy, Raw, Recorder, Rig, SOON, program, until};
+use harness::{Cable, Player, Raw, Recorder, Rig, SOON, program, until};
 use protocol::{
     AccessToken, Code, ConnectionInfo, ConnectionKey, Position, ResumeTicket,
     frame::Encoding,
@@ -20,11 +20,11 @@ const AT_ONCE: Duration = Duration::from_secs(3);
 /// The same where Redis comes back meanwhile: it is tried again after 4 s at most.
 const WITH_REDIS: Duration = Duration::from_secs(10);
 
-/// A client on the map, whose link leads through a proxy.
+/// A client on the map, whose link leads through a cable of ours.
 struct Wired {
     client: Client,
     events: Events,
-    proxy: Proxy,
+    cable: Cable,
     entered: Surroundings,
 }
 
@@ -39,10 +39,10 @@ impl Wired {
         client.validate(account, access_token).await.unwrap();
         client.leave().await.unwrap();
         let seat = player.seat().await;
-        let proxy = Proxy::to(seat.port).await;
-        let seat = ConnectionInfo { port: proxy.port, ..seat };
+        let cable = Cable::to(seat.port).await;
+        let seat = ConnectionInfo { port: cable.port, ..seat };
         let entered = client.enter_as(player.character.character, &seat).await.unwrap();
-        Self { client, events, proxy, entered }
+        Self { client, events, cable, entered }
     }
 
     fn position(&self) -> Option<Position> {
@@ -102,12 +102,12 @@ async fn a_client_that_lost_its_link_is_back_at_the_same_place_without_central()
     rig.kill_central();
 
     // Cut, cut once more, and a network that says nothing: the server does not know of that loss.
-    ada.proxy.cut();
+    ada.cable.cut();
     ada.is_back_at(THERE, AT_ONCE).await;
     assert!(ada.client.surroundings().unwrap().other("Bob").is_some());
-    ada.proxy.cut();
+    ada.cable.cut();
     ada.is_back_at(THERE, AT_ONCE).await;
-    ada.proxy.hang();
+    ada.cable.hang();
     ada.is_back_at(THERE, AT_ONCE).await;
 
     // Others have seen her all the time, and see her walk on.
@@ -194,7 +194,7 @@ async fn while_redis_is_away_nobody_is_taken_over_and_the_client_waits_for_it() 
     let mut ada = Wired::enter(&rig, &player).await;
     ada.walk_to(THERE).await;
     rig.redis.kill();
-    ada.proxy.cut();
+    ada.cable.cut();
     // Who it is cannot be checked, and that is said.
     rig.maps[town].logged("failure=unavailable", SOON).await;
     rig.redis.restart().await;

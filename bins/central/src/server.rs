@@ -80,9 +80,13 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
     lifecycle.spawn_last("endings", lobby.clone().hear_endings(endings, closing.clone()));
     cluster.serve(&mut service).await?;
     characters::serve(&mut service, &lobby.store).await?;
-    service.ready().await?;
+    service.live().await?;
     lifecycle.spawn_last("service", serve_until(service, backbone.clone(), closing.clone()));
-    backbone.publish(&ClusterUp { central: lobby.settings.id.clone(), incarnation: life }).await?;
+    let up = ClusterUp { central: lobby.settings.id.clone(), incarnation: life };
+    if let Err(error) = backbone.publish(&up).await {
+        // The answer to its next beat tells everybody as much.
+        warn!(%error, "nobody is told that a Cluster is up");
+    }
     cluster_up.up();
 
     let listen = listener.local_addr()?;

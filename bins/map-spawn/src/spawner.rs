@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use instance::{Condition, Instance};
-use nats::{Backbone, BackboneError, Options, Service};
+use nats::{Backbone, Options, Service};
 use protocol::{Incarnation, MapName, backbone::spawners::Spawner};
 use tokio::{
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -25,8 +25,6 @@ use crate::{
 
 /// The role's name on the backbone: that of its NATS user and inbox.
 const ROLE: &str = "spawner";
-/// Between the tries to hear one's own ping at start.
-const RETRY: Duration = Duration::from_millis(500);
 /// How long the last messages may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -53,8 +51,8 @@ async fn start(settings: Settings, instance: Instance) -> anyhow::Result<()> {
     let known = membership.known();
     let keeper = keep_children(&settings, maps, program, &backbone, &instance, used);
     let desk = Desk { spawner: settings.id.clone(), keeper: keeper.clone(), known: known.clone() };
-    let mut service = commands::service(&backbone, desk).await?;
-    until_live(&mut service).await?;
+    let service = commands::service(&backbone, desk).await?;
+    service.live().await?;
     let closing = instance.lifecycle.closing().clone();
     let end = serve(backbone, service, membership, nats_up, closing);
     instance.lifecycle.spawn_last("backbone", end);
@@ -130,17 +128,6 @@ fn keep_children(
         anyhow::Ok(())
     });
     orders
-}
-
-/// Waits until all subscriptions are live.
-async fn until_live(service: &mut Service) -> Result<(), BackboneError> {
-    loop {
-        match service.ready().await {
-            Err(error @ BackboneError::Unavailable { .. }) => warn!("not ready yet: {error}"),
-            outcome => return outcome,
-        }
-        sleep(RETRY).await;
-    }
 }
 
 /// Registers, answers commands and beats until all children have ended, then says farewell: first to the

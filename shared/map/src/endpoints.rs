@@ -51,7 +51,7 @@ pub(crate) async fn open(
             async move { link.ask(|reply| Command::Evict(evict, reply)).await }
         })
         .await?;
-    service.ready().await?;
+    service.live().await?;
     Ok(service)
 }
 

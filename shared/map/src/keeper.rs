@@ -21,6 +21,9 @@ use crate::recovery::Leftover;
 const BACKOFF: Duration = Duration::from_millis(250);
 /// The longest wait after a failure.
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// After so many saves in a row that nothing was to be written for, the claim is read anew: who
+/// stands still is never fenced by a save, and would stay here for good after it was passed over.
+const IDLE_SAVES: u32 = 3;
 
 /// Something to be sent to the `characters` service.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +77,10 @@ struct Kept {
     claim: Claim,
     /// What the store holds, as far as known.
     stored: CharacterState,
+    /// A save failed, so the store may hold another state.
+    may_differ: bool,
+    /// Saves in a row that nothing was to be written for.
+    idle_saves: u32,
     /// The write in flight.
     flight: Option<Flight>,
     /// A save has failed whose outcome is not known. It carried so many lines.
@@ -116,6 +123,8 @@ impl Keeper {
         let kept = Kept {
             claim,
             stored,
+            may_differ: false,
+            idle_saves: 0,
             flight: None,
             in_doubt: None,
             ledger: Vec::new(),
@@ -149,11 +158,18 @@ impl Keeper {
         let state = kept.last.clone().or(state)?;
         let leaving = kept.last.is_some();
         let is_known = kept.in_doubt.is_none();
-        if !leaving && is_known && state == kept.stored && kept.ledger.is_empty() {
+        let is_stored = !kept.may_differ && state == kept.stored && kept.ledger.is_empty();
+        let is_idle = !leaving && is_known && is_stored;
+        kept.idle_saves = if is_idle { kept.idle_saves + 1 } else { 0 };
+        if is_idle && kept.idle_saves < IDLE_SAVES {
             (kept.due, kept.fresh) = (now + self.every, now);
             return None;
         }
         let (claim, ledger) = kept.begin(&state);
+        if is_idle {
+            (kept.idle_saves, kept.fresh) = (0, now);
+            return Some(Write::Check);
+        }
         Some(match (is_known, leaving) {
             (false, _) => Write::Check,
             (true, true) => Write::Release { claim, state, ledger },
@@ -189,6 +205,7 @@ impl Keeper {
     pub(crate) fn refused(&mut self, character: CharacterId, now: Instant) {
         if let Some(kept) = self.kept.get_mut(&character) {
             kept.in_doubt = kept.flight.take().map(|flight| flight.lines);
+            kept.may_differ = true;
             kept.due = now;
         }
     }
@@ -232,6 +249,7 @@ impl Keeper {
         let Some(kept) = self.kept.get_mut(&character) else { return Verdict::Kept };
         let flight = kept.flight.take();
         let is_release = matches!(written, Written::Released(_));
+        let is_save = matches!(written, Written::Saved(_));
         let failure = match written {
             Written::Released(Ok(())) => {
                 self.kept.remove(&character);
@@ -239,7 +257,7 @@ impl Keeper {
             }
             Written::Saved(Ok(claim)) => {
                 kept.settle(claim, now, self.every);
-                kept.fresh = now;
+                (kept.fresh, kept.may_differ) = (now, false);
                 if let Some(Flight { state, lines }) = flight {
                     kept.stored = state;
                     kept.written_lines(lines);
@@ -270,6 +288,7 @@ impl Keeper {
         // A release that was done although its answer was lost is fenced the next time: that is
         // answer enough. One that was never sent is not that. After a save the claim must be read anew.
         kept.release_unheard |= is_release && failure.code == Code::DeadlinePassed;
+        kept.may_differ |= is_save;
         if !is_release && kept.in_doubt.is_none() {
             kept.in_doubt = Some(flight.map_or(0, |flight| flight.lines));
         }

@@ -79,6 +79,49 @@ fn while_central_is_away_it_is_tried_again_ever_less_often_and_the_claim_is_read
     assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(6.0), ledger: vec![] }));
 }
 
+#[test]
+fn what_may_be_stored_of_a_failed_save_is_written_over_even_by_what_was_there_before() {
+    let now = Instant::now();
+    let (mut keeper, ada) = keeper(now);
+    keeper.write(ada, Some(at(2.0)), now).unwrap();
+    keeper.written(ada, Written::Saved(Err(away())), now);
+    assert_eq!(keeper.write(ada, Some(at(0.0)), now), Some(Write::Check));
+    keeper.written(ada, Written::Checked(Ok(claim(2))), now);
+    let write = keeper.write(ada, Some(at(0.0)), now);
+    assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(0.0), ledger: vec![] }));
+    keeper.written(ada, Written::Saved(Ok(claim(3))), now);
+    assert_eq!(keeper.write(ada, Some(at(0.0)), now), None);
+}
+
+#[test]
+fn who_stands_still_is_looked_for_and_is_dropped_when_owned_elsewhere() {
+    let mut now = Instant::now();
+    let (mut keeper, ada) = keeper(now);
+    for _ in 0..3 {
+        for _ in 1..IDLE_SAVES {
+            now += EVERY;
+            assert_eq!(keeper.due(now), [ada]);
+            assert_eq!(keeper.write(ada, Some(at(0.0)), now), None);
+        }
+        now += EVERY;
+        assert_eq!(keeper.write(ada, Some(at(0.0)), now), Some(Write::Check));
+        assert_eq!(keeper.written(ada, Written::Checked(Ok(claim(1))), now), Verdict::Kept);
+        assert_eq!(keeper.write(ada, Some(at(0.0)), now), None, "it was stored");
+        now += EVERY;
+        let moved = Some(Write::Save { claim: claim(1), state: at(1.0), ledger: vec![] });
+        assert_eq!(keeper.write(ada, Some(at(1.0)), now), moved);
+        keeper.written(ada, Written::Saved(Ok(claim(1))), now);
+        keeper.adopt(ada, claim(1), at(0.0), now);
+    }
+    for _ in 0..IDLE_SAVES {
+        now += EVERY;
+        keeper.write(ada, Some(at(0.0)), now);
+    }
+    let fenced = Failure::new(Code::Fenced, "somebody else's");
+    let verdict = keeper.written(ada, Written::Checked(Err(fenced)), now);
+    assert!(matches!(verdict, Verdict::Fenced(_)), "{verdict:?}");
+}
+
 /// What becomes of a release that failed like this and is fenced the next time.
 fn fenced_after(first: Failure) -> Verdict {
     let now = Instant::now();

@@ -72,8 +72,7 @@ fn an_instance_saves_where_its_players_came_from_and_ends_once_they_have_gone() 
     let seat = ReserveSeat { incarnation, account, character, name, instance: true };
     let ticket = world.host.reserve(&seat, world.now).unwrap().ticket;
     let ada = world.enter_with(character, account, SessionId::new(), ticket).unwrap();
-    world.ticks(20 * 60);
-    world.host.jobs.clear();
+    world.pass(20 * 60);
     world.host.input(ada.entity, PlayInput::Leave, world.now);
     let saved = world.released_state();
     assert_eq!(saved.map.as_str(), "town");

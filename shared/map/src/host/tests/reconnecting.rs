@@ -192,12 +192,11 @@ fn who_does_not_come_back_in_time_leaves_saved() {
     let (mut bob, _) = inn.guest();
     inn.ticks(4);
     inn.lose(&ada);
-    inn.ticks(GRACE - 1);
+    inn.pass(GRACE - 1);
     bob.read();
     assert_eq!(inn.host.population(), 2);
-    inn.host.jobs.clear();
     inn.host.news.clear();
-    inn.ticks(1);
+    inn.pass(1);
     assert_eq!(inn.released_state().position, Some(Position { x: 22.0, y: 15.0 }));
     assert_eq!(inn.refused(&ada, &ticket), Code::TicketInvalid, "it is being saved");
     inn.outcome(Outcome::Written(ada.character, Written::Released(Ok(()))));

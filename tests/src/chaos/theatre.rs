@@ -1,0 +1,291 @@
+//! The cluster that is hurt, and what is done to it: each fault's beginning and its end. What ended
+//! by itself is started again, as systemd or Docker would.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use nats::Backbone;
+use protocol::backbone::maps::{ListPeers, MapServer};
+use rustix::process::Signal;
+
+use super::{
+    keep::Keep,
+    layout::{MAPS, SPAWNERS, write_maps},
+    plan::{Link, Service, What},
+};
+use crate::{
+    NatsServer, Orphans, Process, Rig,
+    process::{arguments, children_of, is_running, quiet_port, signal_process},
+    proxy::{Proxy, Server},
+};
+
+/// A map saves its players so often, in seconds: short, so that a copy which should have been
+/// fenced shows itself soon.
+const SAVE_EVERY_S: &str = "2";
+/// How long a spawner may take to end after SIGTERM, and a Map Server, before it is killed.
+const GRACE: Duration = Duration::from_secs(12);
+
+/// The cluster. Dropped, it ends in the order of the fields.
+pub struct Theatre {
+    machines: Vec<Machine>,
+    central: Keep,
+    /// Everything else.
+    pub rig: Rig,
+    links: BTreeMap<Link, Proxy>,
+    /// Map Servers that hang, by their places in the layout.
+    hung: BTreeMap<usize, u32>,
+    maps_folder: PathBuf,
+    /// Programs that ended without a fault that says so, and their last words.
+    pub ended_by_themselves: Vec<String>,
+}
+
+/// A spawner and its maps.
+struct Machine {
+    spawner: Keep,
+    /// Maps that a killed spawner has left.
+    orphans: Orphans,
+    /// Since when what is left of it is being ended, before it is started again.
+    clearing: Option<Instant>,
+}
+
+impl Theatre {
+    /// Starts everything and waits until it is whole.
+    pub async fn start() -> Self {
+        let mut rig = Rig::empty().await;
+        // They come back on their ports; nobody must take these meanwhile.
+        rig.nats = NatsServer::start_at(rig.folder(), quiet_port()).await;
+        rig.central_address = format!("127.0.0.1:{}", quiet_port());
+        let links = open_links(&rig).await;
+        let maps_folder = write_maps(rig.folder());
+        let machine = |(id, _): &(&str, &[&str])| Machine {
+            spawner: Keep::new(id),
+            orphans: Orphans(Vec::new()),
+            clearing: None,
+        };
+        let mut theatre = Self {
+            machines: SPAWNERS.iter().map(machine).collect(),
+            central: Keep::new("central"),
+            rig,
+            links,
+            hung: BTreeMap::new(),
+            maps_folder,
+            ended_by_themselves: Vec::new(),
+        };
+        theatre.start_central();
+        (0..SPAWNERS.len()).for_each(|place| theatre.start_spawner(place));
+        theatre
+    }
+
+    /// Begins a fault. False where there is nothing to hurt: a Map Server that is just being
+    /// started.
+    pub async fn begin(&mut self, what: What) -> bool {
+        match what {
+            What::Kill(Service::Central) => self.central.down(Signal::KILL),
+            What::Restart(Service::Central) => self.central.down(Signal::TERM),
+            What::Hang(Service::Central) => self.central.signal(Signal::STOP),
+            What::Kill(Service::Spawner(place)) => {
+                let machine = self.machine(place);
+                let pid = machine.spawner.process.as_ref().map(Process::id);
+                machine.orphans.0.extend(pid.into_iter().flat_map(children_of));
+                machine.spawner.down(Signal::KILL);
+            }
+            What::Restart(Service::Spawner(place)) => {
+                self.machine(place).spawner.down(Signal::TERM);
+            }
+            What::Hang(Service::Spawner(place)) => self.machine(place).spawner.signal(Signal::STOP),
+            What::Kill(Service::Map(place)) => return self.signal_map(place, Signal::KILL),
+            What::Restart(Service::Map(place)) => return self.signal_map(place, Signal::TERM),
+            What::Hang(Service::Map(place)) => {
+                let Some(pid) = self.map_process(place) else { return false };
+                self.hung.insert(place, pid);
+                signal_process(pid, Signal::STOP);
+            }
+            What::Kill(Service::Nats) => self.rig.nats.kill(),
+            What::Restart(Service::Nats) => self.rig.nats.signal(Signal::TERM),
+            What::Hang(Service::Nats) => self.rig.nats.signal(Signal::STOP),
+            What::Kill(Service::Redis) => self.rig.redis.kill(),
+            What::Restart(Service::Redis) => self.rig.redis.signal(Signal::TERM),
+            What::Hang(Service::Redis) => self.rig.redis.signal(Signal::STOP),
+            What::Cut(link, cut) => {
+                if let Some(proxy) = self.links.get(&link) {
+                    proxy.cut(cut);
+                }
+            }
+        }
+        true
+    }
+
+    /// Mends what a fault broke. What is started is not waited for.
+    pub async fn end(&mut self, what: What) {
+        match what {
+            What::Kill(Service::Central) | What::Restart(Service::Central) => {
+                self.central.kill();
+                self.start_central();
+            }
+            What::Hang(Service::Central) => self.central.signal(Signal::CONT),
+            What::Kill(Service::Spawner(place)) | What::Restart(Service::Spawner(place)) => {
+                self.machine(place).clearing = Some(Instant::now());
+            }
+            What::Hang(Service::Spawner(place)) => self.machine(place).spawner.signal(Signal::CONT),
+            What::Hang(Service::Map(place)) => {
+                let pid = self.hung.remove(&place);
+                // One that was killed meanwhile is another's id by now, perhaps.
+                let pid = pid.filter(|pid| arguments(*pid).contains(&MAPS[place].1.to_owned()));
+                pid.into_iter().for_each(|pid| signal_process(pid, Signal::CONT));
+            }
+            // Its spawner starts it again.
+            What::Kill(Service::Map(_)) | What::Restart(Service::Map(_)) => {}
+            What::Kill(Service::Nats) | What::Restart(Service::Nats) => {
+                self.rig.nats.kill();
+                self.rig.nats.restart();
+            }
+            What::Hang(Service::Nats) => self.rig.nats.signal(Signal::CONT),
+            What::Kill(Service::Redis) | What::Restart(Service::Redis) => {
+                self.rig.redis.kill();
+                self.rig.redis.restart().await;
+            }
+            What::Hang(Service::Redis) => self.rig.redis.signal(Signal::CONT),
+            What::Cut(link, _) => {
+                if let Some(proxy) = self.links.get(&link) {
+                    proxy.heal();
+                }
+            }
+        }
+    }
+
+    /// Starts again what has ended, and what waited for its remains to end.
+    pub fn tend(&mut self) {
+        if let Some(last_words) = self.central.has_ended_by_itself() {
+            self.ended_by_themselves.push(last_words);
+            self.start_central();
+        }
+        for place in 0..self.machines.len() {
+            let machine = self.machine(place);
+            let last_words = machine.spawner.has_ended_by_itself();
+            if last_words.is_some() {
+                machine.clearing = Some(Instant::now());
+                machine.spawner.is_down = true;
+            }
+            let is_clear = machine.is_clear();
+            self.ended_by_themselves.extend(last_words);
+            if is_clear {
+                self.start_spawner(place);
+            }
+        }
+    }
+
+    /// Whether the Cluster knows every Map Server and every spawner of the layout, and nothing is
+    /// left to be started.
+    pub async fn is_whole(&self, backbone: &Backbone) -> Option<Vec<MapServer>> {
+        let is_clearing = self.machines.iter().any(|machine| machine.clearing.is_some());
+        let peers = backbone.call(&(), ListPeers {}).await.ok()?;
+        let is_whole = peers.maps.len() == MAPS.len() && peers.spawners.len() == SPAWNERS.len();
+        (is_whole && !is_clearing).then_some(peers.maps)
+    }
+
+    /// How often this stands in all Map Servers' logs, which their spawners' hold.
+    pub fn logged(&self, what: &str) -> usize {
+        let files = fs::read_dir(self.rig.folder()).into_iter().flatten().flatten();
+        let logs =
+            files.map(|file| file.path()).filter(|path| path.extension() == Some("err".as_ref()));
+        let texts = logs.map(|path| fs::read_to_string(path).unwrap_or_default());
+        texts.map(|text| text.matches(what).count()).sum()
+    }
+
+    fn machine(&mut self, place: usize) -> &mut Machine {
+        &mut self.machines[place]
+    }
+
+    fn signal_map(&mut self, place: usize, signal: Signal) -> bool {
+        let pid = self.map_process(place);
+        pid.into_iter().for_each(|pid| signal_process(pid, signal));
+        pid.is_some()
+    }
+
+    /// A Map Server's process: a child of its spawner, or one that a killed spawner has left.
+    fn map_process(&self, place: usize) -> Option<u32> {
+        let (spawner, map) = MAPS[place];
+        let machine = &self.machines[spawner];
+        let spawner = machine.spawner.process.as_ref().map(Process::id);
+        let children = spawner.into_iter().flat_map(children_of);
+        let mut all =
+            children.chain(machine.orphans.0.iter().copied().filter(|id| is_running(*id)));
+        all.find(|id| arguments(*id).iter().any(|argument| argument == map))
+    }
+
+    fn start_central(&mut self) {
+        let program = self
+            .rig
+            .central_program()
+            .env("NATS_URL", self.nats_url(Link::CentralNats))
+            .env("REDIS_URL", self.redis_url(Link::CentralRedis))
+            .env("MMO_START_MAP", MAPS[0].1);
+        self.central.start(program);
+    }
+
+    fn start_spawner(&mut self, place: usize) {
+        let (id, maps) = SPAWNERS[place];
+        let program = self
+            .rig
+            .spawner_program(id, &maps.join(","))
+            .env("NATS_URL", self.nats_url(Link::SpawnerNats(place)))
+            .env("MMO_MAP_NATS_URL", self.nats_url(Link::MapsNats(place)))
+            .env("REDIS_URL", self.redis_url(Link::MapsRedis(place)))
+            .env("MMO_MAPS_DIR", &self.maps_folder)
+            .env("MMO_SAVE_EVERY_S", SAVE_EVERY_S);
+        let machine = self.machine(place);
+        machine.clearing = None;
+        machine.orphans.0.clear();
+        machine.spawner.start(program);
+    }
+
+    fn nats_url(&self, link: Link) -> String {
+        format!("nats://{}", self.links[&link].address())
+    }
+
+    fn redis_url(&self, link: Link) -> String {
+        format!("redis://{}", self.links[&link].address())
+    }
+}
+
+/// Everybody has a link of its own to what it needs.
+async fn open_links(rig: &Rig) -> BTreeMap<Link, Proxy> {
+    let nats = Server::Tcp(rig.nats.address().to_owned());
+    let redis = Server::Unix(rig.folder().join("redis.sock"));
+    let mut wanted = vec![(Link::CentralNats, nats.clone()), (Link::CentralRedis, redis.clone())];
+    for place in 0..SPAWNERS.len() {
+        wanted.push((Link::SpawnerNats(place), nats.clone()));
+        wanted.push((Link::MapsNats(place), nats.clone()));
+        wanted.push((Link::MapsRedis(place), redis.clone()));
+    }
+    let mut links = BTreeMap::new();
+    for (link, server) in wanted {
+        links.insert(link, Proxy::start(server).await);
+    }
+    links
+}
+
+impl Machine {
+    /// Ends what is left of a spawner that was killed or told to stop, as an operator would before
+    /// the next start: its maps live on, and the next one may not have their ids.
+    fn is_clear(&mut self) -> bool {
+        let Some(since) = self.clearing else { return false };
+        let is_late = since.elapsed() > GRACE;
+        if let Some(spawner) = &mut self.spawner.process {
+            if spawner.status().is_none() && !is_late {
+                return false;
+            }
+            self.orphans.0.extend(children_of(spawner.id()));
+            spawner.kill();
+            self.spawner.process = None;
+        }
+        let signal = if is_late { Signal::KILL } else { Signal::TERM };
+        self.orphans.0.retain(|id| is_running(*id));
+        self.orphans.0.iter().for_each(|id| signal_process(*id, signal));
+        self.orphans.0.is_empty()
+    }
+}
