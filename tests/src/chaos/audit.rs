@@ -133,7 +133,10 @@ impl Audit {
     pub async fn unbalanced(&self) -> Vec<String> {
         let balances: Vec<Balance> =
             sqlx::query_as(BALANCES).fetch_all(&self.pool).await.expect("the ledger");
-        balances.iter().filter(|it| !it.is_even()).map(|it| format!("{it:?}")).collect()
+        let wrong = balances.iter().filter(|balance| !balance.is_even());
+        wrong
+            .map(|balance| format!("{} has not what is booked: {balance:?}", balance.name))
+            .collect()
     }
 
     /// Closes it. Central can be ended then without anybody holding its file.
