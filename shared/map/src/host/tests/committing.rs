@@ -276,6 +276,26 @@ fn a_warp_that_begins_while_a_commit_is_under_way_takes_along_what_came_of_it() 
 }
 
 #[test]
+fn a_hand_over_brings_the_lines_that_the_save_in_flight_lacks() {
+    let (mut bank, ada) = bank();
+    put(&mut bank, &ada, 50);
+    until_saved(&mut bank);
+    bank.job();
+    put(&mut bank, &ada, 60);
+    let warp = bank.walk_into_portal(&ada);
+    bank.outcome(Outcome::Routed(warp, Ok(Box::new(server("forest-1", "forest")))));
+    let Job::Seat(_, target, seat) = bank.job() else { panic!() };
+    let answer = Ok(SeatReserved { ticket: protocol::Ticket::from_bytes([5; 32]), kept_ms: 9 });
+    let (target, character) = (target.server, seat.character);
+    bank.outcome(Outcome::Reserved { warp, target, character, answer });
+    let saved = Written::Saved(Ok(claim(&bank, 2)));
+    bank.outcome(Outcome::Written(character, saved));
+    let Job::Transfer { transfer, .. } = bank.job() else { panic!("no transfer") };
+    assert_eq!(transfer.state.data, 115);
+    assert_eq!(transfer.ledger, [LedgerEntry::new("coins", 60, "found")]);
+}
+
+#[test]
 fn the_game_sends_a_player_away_saved() {
     let (mut bank, mut ada) = bank();
     put(&mut bank, &ada, 99);
