@@ -210,13 +210,19 @@ impl<W: World> Rig<W> {
         }
     }
 
-    /// To where the other server has a seat; gives what is saved before the hand-over.
-    fn reach_settling(&mut self, warp: WarpId) -> (CharacterId, Claim) {
+    /// To where the other server has a seat.
+    fn reach_seat(&mut self, warp: WarpId) -> CharacterId {
         self.outcome(Outcome::Routed(warp, Ok(Box::new(server("forest-1", "forest")))));
         let Job::Seat(_, target, seat) = self.job() else { panic!() };
         let answer = Ok(SeatReserved { ticket: protocol::Ticket::from_bytes([5; 32]), kept_ms: 9 });
         let (target, character) = (target.server, seat.character);
         self.outcome(Outcome::Reserved { warp, target, character, answer });
+        character
+    }
+
+    /// The same; gives what is saved before the hand-over.
+    fn reach_settling(&mut self, warp: WarpId) -> (CharacterId, Claim) {
+        let character = self.reach_seat(warp);
         let Job::Write(saved, write) = self.job() else { panic!() };
         let Write::Save { claim, state, .. } = *write else { panic!() };
         assert_eq!((saved, state.map.as_str()), (character, "town"));

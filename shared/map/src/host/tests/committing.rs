@@ -264,11 +264,7 @@ fn a_warp_that_begins_while_a_commit_is_under_way_takes_along_what_came_of_it() 
     let (id, saves) = asked(&mut bank);
     bank.ticks(6);
     let Job::Route(warp, _) = bank.job() else { panic!("no warp begins") };
-    bank.outcome(Outcome::Routed(warp, Ok(Box::new(server("forest-1", "forest")))));
-    let Job::Seat(_, target, seat) = bank.job() else { panic!() };
-    let answer = Ok(SeatReserved { ticket: protocol::Ticket::from_bytes([5; 32]), kept_ms: 9 });
-    let (target, character) = (target.server, seat.character);
-    bank.outcome(Outcome::Reserved { warp, target, character, answer });
+    bank.reach_seat(warp);
     assert!(bank.host.jobs.is_empty(), "the hand-over waits");
     done(&mut bank, id, &saves);
     let Job::Transfer { transfer, .. } = bank.job() else { panic!("no transfer") };
@@ -283,11 +279,7 @@ fn a_hand_over_brings_the_lines_that_the_save_in_flight_lacks() {
     bank.job();
     put(&mut bank, &ada, 60);
     let warp = bank.walk_into_portal(&ada);
-    bank.outcome(Outcome::Routed(warp, Ok(Box::new(server("forest-1", "forest")))));
-    let Job::Seat(_, target, seat) = bank.job() else { panic!() };
-    let answer = Ok(SeatReserved { ticket: protocol::Ticket::from_bytes([5; 32]), kept_ms: 9 });
-    let (target, character) = (target.server, seat.character);
-    bank.outcome(Outcome::Reserved { warp, target, character, answer });
+    let character = bank.reach_seat(warp);
     let saved = Written::Saved(Ok(claim(&bank, 2)));
     bank.outcome(Outcome::Written(character, saved));
     let Job::Transfer { transfer, .. } = bank.job() else { panic!("no transfer") };

@@ -71,11 +71,7 @@ fn a_warp_waits_for_the_save_in_flight_and_hands_over_its_claim() {
     assert!(world.host.jobs.iter().any(|job| matches!(job, Job::Write(..))));
     world.host.jobs.clear();
     let warp = world.walk_into_portal(&ada);
-    world.outcome(Outcome::Routed(warp, Ok(Box::new(server("forest-1", "forest")))));
-    let Job::Seat(_, target, seat) = world.job() else { panic!() };
-    let answer = Ok(SeatReserved { ticket: protocol::Ticket::from_bytes([5; 32]), kept_ms: 9 });
-    let (target, character) = (target.server, seat.character);
-    world.outcome(Outcome::Reserved { warp, target, character, answer });
+    world.reach_seat(warp);
     assert!(world.host.jobs.is_empty(), "{:?}", world.host.jobs);
     let claim = Claim { owner: world.host.own.life(), epoch: 1, version: 2 };
     world.outcome(Outcome::Written(ada.character, Written::Saved(Ok(claim))));
