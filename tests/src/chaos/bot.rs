@@ -188,17 +188,18 @@ impl Bot {
         self.session = None;
     }
 
-    /// Starts the game again. Every other time the old client goes on beside the new one, and
-    /// somebody plays with it: so a copy that is passed over has something to save.
+    /// Starts the game again. The old client ends, or goes on beside the new one, and somebody plays
+    /// with it or not: so that of the copies that are passed over some have something to save, and
+    /// some have not.
     fn give_up(&mut self) {
-        let goes_on = self.rng.random_ratio(1, 2);
+        let fate = self.rng.random_range(0..3);
         if let Some(stay) = self.stay.take() {
-            self.notes
-                .write()
-                .note(format!("gives its stay up; the old client goes on: {goes_on}"));
-            match goes_on {
-                true => self.left_behind.push(stay.goes_on()),
-                false => stay.listening.abort(),
+            let fates = ["ends", "stands still", "walks on"];
+            self.notes.write().note(format!("gives its stay up; the old client {}", fates[fate]));
+            match fate {
+                0 => stay.listening.abort(),
+                1 => self.left_behind.push(stay.listening),
+                _ => self.left_behind.push(stay.walks_on()),
             }
         }
         self.left_behind.retain(|listening| !listening.is_finished());

@@ -9,11 +9,13 @@
 //!   to. [`notes`]: what is known of it.
 //! - [`promises`]: what a player was promised; pure.
 //! - [`audit`]: every change of the store, and what must hold of them.
+//! - [`echo`]: what servers asked of the store, said once more.
 //! - [`watch`]: who is where, by what the servers tell.
 //! - [`run`]: the order of it all. [`report`]: what came of it.
 
 pub mod audit;
 pub mod bot;
+pub mod echo;
 mod keep;
 pub mod layout;
 pub mod notes;

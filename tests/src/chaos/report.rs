@@ -31,6 +31,8 @@ pub struct Report {
     pub passed_over: usize,
     /// Stale copies that a Map Server was refused to save, or to keep, and dropped.
     pub fenced: usize,
+    /// What was said once more, late, and was refused.
+    pub echoes_fenced: u32,
     /// Acknowledged after the player had entered elsewhere; stored all the same.
     pub late_acks: u32,
     /// Programs that ended without a fault, and were started again.

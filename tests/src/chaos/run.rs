@@ -8,6 +8,7 @@ use tokio::{task::JoinSet, time::sleep};
 use super::{
     audit::{self, Audit},
     bot::Bot,
+    echo::Echo,
     plan::{self, Fault},
     report::Report,
     theatre::Theatre,
@@ -73,6 +74,7 @@ pub async fn run(settings: Settings) -> Report {
     is_whole(&mut theatre, &backbone, SOON).await.expect("a whole cluster at the start");
     let audit = Audit::start(&theatre.rig.folder().join("waystone.db")).await;
     let watch = Watch::start(&backbone).await;
+    let echo = Echo::start(theatre.rig.backbone().await).await;
     let mut report =
         Report { seed: settings.seed, seconds: settings.length.as_secs(), ..Report::default() };
     let mut bots = Vec::new();
@@ -112,6 +114,7 @@ pub async fn run(settings: Settings) -> Report {
     }
     report.loses(audit.unbalanced().await);
     report.take_notes(&bots);
+    report.echoes_fenced = echo.fenced();
     report.fenced = theatre.logged("this copy is dropped, unsaved");
     report.ended_by_themselves = theatre.ended_by_themselves.len();
     report.oddities.append(&mut theatre.ended_by_themselves);

@@ -115,7 +115,7 @@ impl Stay {
     }
 
     /// Walks up and down until the connection ends; gives what ends with it.
-    pub fn goes_on(self) -> JoinHandle<()> {
+    pub fn walks_on(self) -> JoinHandle<()> {
         let Self { client, listening, .. } = self;
         tokio::spawn(async move {
             let mut aside = 1.0;
