@@ -16,7 +16,7 @@ use std::{
 use nats::Backbone;
 use protocol::{
     Code, Failure,
-    backbone::characters::{ReleaseCharacter, SaveCharacter, TransferCharacter},
+    backbone::characters::{CommitCharacters, ReleaseCharacter, SaveCharacter, TransferCharacter},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -102,6 +102,10 @@ async fn again(backbone: &Backbone, subject: &str, body: Value) -> Option<Failur
         Some("save") => {
             let save: SaveCharacter = read(body)?;
             backbone.call_within(&(), save, ANSWER).await.err()
+        }
+        Some("commit") => {
+            let commit: CommitCharacters = read(body)?;
+            backbone.call_within(&(), commit, ANSWER).await.err()
         }
         Some("release") => {
             let release: ReleaseCharacter = read(body)?;
