@@ -240,7 +240,7 @@ impl<W: World> Host<W> {
             Outcome::Written(character, written) => self.written(character, written, now),
             Outcome::Committed(commit, answer) => self.committed(commit, answer, now),
             Outcome::Abandoned(character, answer) => {
-                self.abandons.answered(character, answer.is_ok(), now);
+                self.abandons.answered(character, &answer, now);
             }
             Outcome::Swept(over) => {
                 for session in over {

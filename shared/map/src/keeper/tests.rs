@@ -79,6 +79,22 @@ fn while_central_is_away_it_is_tried_again_ever_less_often_and_the_claim_is_read
     assert_eq!(write, Some(Write::Save { claim: claim(2), state: at(6.0), ledger: vec![] }));
 }
 
+#[test]
+fn a_claim_is_read_anew_only_when_a_save_that_was_not_heard_of_can_no_longer_be_done() {
+    let now = Instant::now();
+    let (mut keeper, ada) = keeper(now);
+    keeper.write(ada, Some(at(2.0)), now).unwrap();
+    let unheard = Failure::new(Code::DeadlinePassed, "no answer");
+    keeper.written(ada, Written::Saved(Err(unheard)), now);
+    // Neither a commit that waits nor a player that leaves makes it read sooner.
+    keeper.hasten(ada, now);
+    keeper.release(ada, at(3.0), now);
+    assert_eq!(keeper.write(ada, None, now + LATE - Duration::from_millis(1)), None);
+    assert!(!keeper.is_free(ada));
+    assert_eq!(keeper.due(now + LATE), [ada]);
+    assert_eq!(keeper.write(ada, None, now + LATE), Some(Write::Check));
+}
+
 /// What becomes of a release that failed like this and is fenced the next time.
 fn fenced_after(first: Failure) -> Verdict {
     let now = Instant::now();
