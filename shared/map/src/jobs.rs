@@ -39,6 +39,10 @@ const SPAWN: Duration = Duration::from_secs(5);
 /// Before the same transfer is asked for again.
 const TRANSFER_PAUSE: Duration = Duration::from_millis(300);
 
+/// How long after its deadline a request may still be done: machines' clocks differ by up to a
+/// second, and what has begun then ends. What is read before that may not be the last word.
+pub(crate) const LATE: Duration = Duration::from_millis(1250);
+
 /// Which warp; never used again within one life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WarpId(pub(crate) u64);

@@ -3,7 +3,9 @@
 //! Each save names the claim that the one before it was answered with, so there is at most one in
 //! flight for each character. A save whose answer is lost leaves the claim in doubt; it is read
 //! anew before anything else is written, or the next save would be fenced by our own. Whether the
-//! version has grown tells then whether the lines of the ledger that went with it are written.
+//! version has grown tells then whether the lines of the ledger that went with it are written. It is
+//! not read before that save can no longer be done: one that is done later would be taken for the
+//! next one, and its lines or its commit with it.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +17,7 @@ use protocol::{
 };
 use serde_json::Value;
 
-use crate::recovery::Leftover;
+use crate::{jobs::LATE, recovery::Leftover};
 
 /// The first wait after a failure; doubles with each further one.
 const BACKOFF: Duration = Duration::from_millis(250);
@@ -85,6 +87,8 @@ struct Kept {
     flight: Option<Flight>,
     /// A save has failed whose outcome is not known. It carried so many lines.
     in_doubt: Option<usize>,
+    /// Until then the save in doubt may still be done.
+    late_until: Instant,
     /// What the ledger lacks.
     ledger: Vec<LedgerEntry>,
     /// A release was sent, and its answer lost.
@@ -127,6 +131,7 @@ impl Keeper {
             idle_saves: 0,
             flight: None,
             in_doubt: None,
+            late_until: now,
             ledger: Vec::new(),
             release_unheard: false,
             last: None,
@@ -155,9 +160,13 @@ impl Keeper {
         if kept.flight.is_some() || kept.held {
             return None;
         }
+        let is_known = kept.in_doubt.is_none();
+        if !is_known && now < kept.late_until {
+            kept.due = kept.late_until;
+            return None;
+        }
         let state = kept.last.clone().or(state)?;
         let leaving = kept.last.is_some();
-        let is_known = kept.in_doubt.is_none();
         let is_stored = !kept.may_differ && state == kept.stored && kept.ledger.is_empty();
         let is_idle = !leaving && is_known && is_stored;
         kept.idle_saves = if is_idle { kept.idle_saves + 1 } else { 0 };
@@ -291,6 +300,9 @@ impl Keeper {
         kept.may_differ |= is_save;
         if !is_release && kept.in_doubt.is_none() {
             kept.in_doubt = Some(flight.map_or(0, |flight| flight.lines));
+            if failure.code == Code::DeadlinePassed {
+                kept.late_until = now + LATE;
+            }
         }
         let wait = BACKOFF.saturating_mul(1 << kept.failures.min(8)).min(BACKOFF_MAX);
         kept.failures += 1;

@@ -84,7 +84,8 @@ pub trait World: Serialize + DeserializeOwned + Send + Sized + 'static {
     }
 
     /// What came of [`Context::commit`]: the players have what it changed, on the disk too, or they
-    /// have what they had. They may be gone meanwhile.
+    /// have what they had. They may be gone meanwhile; where all are on other maps, and no answer
+    /// ever came, the failure is `deadline_passed`: it may have been done.
     fn committed(
         &mut self,
         commit: CommitId,

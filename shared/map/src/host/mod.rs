@@ -240,7 +240,7 @@ impl<W: World> Host<W> {
             Outcome::Written(character, written) => self.written(character, written, now),
             Outcome::Committed(commit, answer) => self.committed(commit, answer, now),
             Outcome::Abandoned(character, answer) => {
-                self.abandons.answered(character, answer.is_ok(), now);
+                self.abandons.answered(character, &answer, now);
             }
             Outcome::Swept(over) => {
                 for session in over {
@@ -287,6 +287,12 @@ impl<W: World> Host<W> {
     pub(crate) fn crashed(&self, what: &str) -> io::Result<Option<PathBuf>> {
         let what = format!("tick {}: {what}", self.stage.tick());
         self.recorder.crashed(self.own.server.as_str(), &what)
+    }
+
+    /// What happens on the map, to be looked at.
+    #[cfg(test)]
+    pub(crate) fn stage(&self) -> &Stage<W> {
+        &self.stage
     }
 
     /// The state of a character that plays here.

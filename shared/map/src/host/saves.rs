@@ -27,6 +27,8 @@ pub(super) struct Commit {
     asked: Option<Vec<SaveCharacter>>,
     /// When to ask again.
     again: Option<Instant>,
+    /// Of a try nothing was heard: it may have been done.
+    unheard: bool,
     /// Why it was refused. An earlier try may have been done all the same, unheard: the claims tell.
     refused: Option<Failure>,
 }
@@ -61,8 +63,8 @@ impl<W: World> Host<W> {
         });
         match members.collect() {
             Some(members) => {
-                self.commits
-                    .insert(id, Commit { members, asked: None, again: None, refused: None });
+                let (asked, again, unheard, refused) = (None, None, false, None);
+                self.commits.insert(id, Commit { members, asked, again, unheard, refused });
                 self.ask_commit(id, now);
             }
             None => self.happen(Input::Committed(id, Err(gone())), now),
@@ -130,7 +132,7 @@ impl<W: World> Host<W> {
         };
         let Some(commit) = self.commits.get_mut(&id) else { return };
         if !is_refusal(&failure) {
-            commit.again = Some(now + AGAIN);
+            (commit.again, commit.unheard) = (Some(now + AGAIN), true);
             return;
         }
         commit.refused = Some(failure);
@@ -147,15 +149,25 @@ impl<W: World> Host<W> {
         let mut refused = self.commits.iter().filter(|(_, commit)| commit.refused.is_some());
         let Some((&id, commit)) = refused.find(|(_, commit)| commit.has(character)) else { return };
         let is_done = match found {
-            Some(found) => commit.asked_of(character).is_some_and(|asked| {
+            Some(found) => {
+                let Some(asked) = commit.asked_of(character) else { return };
+                // It was away and is to come here again: that tells as little as one that is gone,
+                // as which it is taken next.
+                if found.epoch != asked.claim.epoch {
+                    return;
+                }
                 // Nobody else saves in this epoch: one version more is that of this commit.
-                found.epoch == asked.claim.epoch && found.version > asked.claim.version
-            }),
+                found.version > asked.claim.version
+            }
             None if commit.members.iter().any(|it| self.keeper.keeps(it.character)) => return,
             None => false,
         };
         let Some(commit) = self.commits.remove(&id) else { return };
-        let failure = commit.refused.filter(|_| !is_done);
+        let failure = match found {
+            // All of them are elsewhere, and nobody here can tell.
+            None if commit.unheard => Some(not_known()),
+            _ => commit.refused.filter(|_| !is_done),
+        };
         self.happen(Input::Committed(id, failure.map_or(Ok(()), Err)), now);
         if is_done {
             for Member { character, change } in commit.members {
@@ -228,6 +240,11 @@ impl Commit {
     fn asked_of(&self, character: CharacterId) -> Option<&SaveCharacter> {
         self.asked.iter().flatten().find(|save| save.character == character)
     }
+}
+
+fn not_known() -> Failure {
+    let message = "its players are all elsewhere, and it is not known whether it was done";
+    Failure::new(Code::DeadlinePassed, message)
 }
 
 fn gone() -> Failure {

@@ -122,6 +122,22 @@ fn who_stands_still_is_looked_for_and_is_dropped_when_owned_elsewhere() {
     assert!(matches!(verdict, Verdict::Fenced(_)), "{verdict:?}");
 }
 
+#[test]
+fn a_claim_is_read_anew_only_when_a_save_that_was_not_heard_of_can_no_longer_be_done() {
+    let now = Instant::now();
+    let (mut keeper, ada) = keeper(now);
+    keeper.write(ada, Some(at(2.0)), now).unwrap();
+    let unheard = Failure::new(Code::DeadlinePassed, "no answer");
+    keeper.written(ada, Written::Saved(Err(unheard)), now);
+    // Neither a commit that waits nor a player that leaves makes it read sooner.
+    keeper.hasten(ada, now);
+    keeper.release(ada, at(3.0), now);
+    assert_eq!(keeper.write(ada, None, now + LATE - Duration::from_millis(1)), None);
+    assert!(!keeper.is_free(ada));
+    assert_eq!(keeper.due(now + LATE), [ada]);
+    assert_eq!(keeper.write(ada, None, now + LATE), Some(Write::Check));
+}
+
 /// What becomes of a release that failed like this and is fenced the next time.
 fn fenced_after(first: Failure) -> Verdict {
     let now = Instant::now();

@@ -6,7 +6,10 @@ use super::*;
 
 /// A game that saves a player whenever it says so, and tells what came of it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Bank;
+pub(super) struct Bank {
+    /// Why the last commit that was not done was not.
+    last: Option<Code>,
+}
 
 impl world::World for Bank {
     type Config = serde_json::Value;
@@ -15,7 +18,7 @@ impl world::World for Bank {
     type Player = u32;
 
     fn open(_: serde_json::Value, _: &mut Context<'_, Self>) -> Result<Self, PlaceError> {
-        Ok(Self)
+        Ok(Self { last: None })
     }
 
     fn tick(&mut self, _: &mut Context<'_, Self>) {}
@@ -50,6 +53,7 @@ impl world::World for Bank {
     }
 
     fn committed(&mut self, _: CommitId, result: Result<(), Failure>, ctx: &mut Context<'_, Self>) {
+        self.last = result.as_ref().err().map(|failure| failure.code);
         let players: Vec<EntityId> = ctx.players().collect();
         for player in players {
             let coins = ctx.player(player).copied();
@@ -218,6 +222,43 @@ fn a_commit_of_those_who_are_all_elsewhere_is_refused() {
     checked(&mut bank, &ada, Err(fail(Code::Fenced)));
     assert_eq!(told(&mut bob).last().unwrap(), "Some(3) false");
     assert!(bank.host.commits.is_empty());
+}
+
+#[test]
+fn who_was_away_and_is_to_come_again_does_not_tell_what_came_of_a_commit() {
+    let (mut bank, mut ada) = bank();
+    let bob = bank.player_with(serde_json::json!(3));
+    put(&mut bank, &ada, 2);
+    let (id, _) = asked(&mut bank);
+    bank.outcome(Outcome::Committed(id, Err(fail(Code::DeadlinePassed))));
+    bank.ticks(11);
+    asked(&mut bank);
+    bank.outcome(Outcome::Committed(id, Err(fail(Code::Fenced))));
+    checks(&mut bank);
+    let again = Claim { epoch: 3, ..claim(&bank, 2) };
+    bank.outcome(Outcome::Written(bob.character, Written::Checked(Ok(again))));
+    assert!(!told(&mut ada).iter().any(|told| told.starts_with("Some")), "nothing is known yet");
+    checked(&mut bank, &ada, Ok(2));
+    assert_eq!(told(&mut ada), ["Some(3) true"]);
+}
+
+#[test]
+fn of_a_commit_that_was_perhaps_done_and_whose_players_are_all_elsewhere_the_game_is_told_just_that()
+ {
+    for (unheard, code) in [(true, Code::DeadlinePassed), (false, Code::Fenced)] {
+        let (mut bank, ada) = bank();
+        put(&mut bank, &ada, 7);
+        let (id, _) = asked(&mut bank);
+        if unheard {
+            bank.outcome(Outcome::Committed(id, Err(fail(Code::DeadlinePassed))));
+            bank.ticks(11);
+            asked(&mut bank);
+        }
+        bank.outcome(Outcome::Committed(id, Err(fail(Code::Fenced))));
+        checks(&mut bank);
+        checked(&mut bank, &ada, Err(fail(Code::Fenced)));
+        assert_eq!(bank.host.stage.world().last, Some(code));
+    }
 }
 
 #[test]
