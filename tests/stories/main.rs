@@ -34,6 +34,7 @@ mod saving;
 mod services;
 mod spawn_commands;
 mod spawners_side_by_side;
+mod stale_owner;
 mod two_with_one_id;
 mod up;
 mod warp;
