@@ -47,8 +47,9 @@ impl Admission {
             }
             Arrival::Resume { account, access_token, character, connection_key, resume_ticket } => {
                 let session = self.prove(account, &access_token, &connection_key).await?;
-                let (session, ticket) = (session.session, resume_ticket);
-                let back = Resumption { account, character, session, ticket, encoding };
+                let Session { session, note, .. } = session;
+                let ticket = resume_ticket;
+                let back = Resumption { account, character, session, note, ticket, encoding };
                 self.ask(|reply| Command::Resume(Box::new(back), reply)).await?
             }
         };
@@ -103,7 +104,8 @@ impl Admission {
             let message = "your account has no such character";
             return Err(Failure::new(Code::CharacterUnknown, message));
         }
-        let entry = Box::new(Entry { loaded, session: session.session, encoding });
+        let Session { session, note, .. } = session;
+        let entry = Box::new(Entry { loaded, session, note, encoding });
         self.ask(|reply| Command::Enter(entry, reply)).await
     }
 

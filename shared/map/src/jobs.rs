@@ -16,7 +16,7 @@ use protocol::{
         spawners::{SpawnMap, StopMap},
     },
 };
-use sessions::Sessions;
+use sessions::{Note, Sessions};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
@@ -51,6 +51,9 @@ pub(crate) struct WarpId(pub(crate) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct InstanceId(pub(crate) u64);
 
+/// A session at play.
+pub(crate) type Held = (AccountId, SessionId, Note);
+
 /// Something to be asked of another server.
 #[derive(Debug)]
 pub(crate) enum Job {
@@ -71,8 +74,8 @@ pub(crate) enum Job {
     Retire(ServerId),
     /// No outcome: a seat that cannot be cancelled expires.
     CancelSeat(ServerId, CancelSeat),
-    /// Which of these sessions are over?
-    Sweep(Vec<(AccountId, SessionId)>),
+    /// Which of these sessions are over? The others are kept.
+    Sweep(Vec<Held>),
 }
 
 /// What came of it.
@@ -234,10 +237,12 @@ impl Desk {
     }
 
     /// `None` while Redis is away: nothing is known then.
-    async fn sweep(&self, held: &[(AccountId, SessionId)]) -> Option<Vec<SessionId>> {
-        let holds = self.sessions.which_hold(held).await.ok()?;
+    async fn sweep(&self, held: &[Held]) -> Option<Vec<SessionId>> {
+        let noted: Vec<_> =
+            held.iter().map(|(account, _, note)| (*account, note.clone())).collect();
+        let holds = self.sessions.keep(&noted).await.ok()?;
         let over = held.iter().zip(holds).filter(|(_, holds)| !holds);
-        Some(over.map(|((_, session), _)| *session).collect())
+        Some(over.map(|((_, session, _), _)| *session).collect())
     }
 }
 

@@ -20,4 +20,4 @@ mod sessions;
 
 pub use error::SessionsError;
 pub use redis_link::{CALL_DEADLINE, CONNECT_DEADLINE};
-pub use sessions::{Opened, Session, Sessions};
+pub use sessions::{Note, Opened, Session, Sessions};

@@ -1,17 +1,43 @@
 //! Open, validate, close and sweep sessions.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use protocol::{AccessToken, AccountId, Realm, SessionId};
 use redis::{AsyncCommands, Script, SetExpiry, SetOptions};
 
 use crate::{SessionsError, record::Record, redis_link::RedisLink};
 
-/// Deletes a key if it still holds what was read: a login in between stays. Safe to repeat.
-static DELETE_UNCHANGED: LazyLock<Script> = LazyLock::new(|| {
+/// What stands in the key of an account that has logged out: a server that has not heard of it may
+/// not take it for lost.
+const CLOSED: &str = "closed";
+
+/// Closes a key if it still holds what was read: a login in between stays. Safe to repeat.
+static CLOSE_UNCHANGED: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-         return 0",
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+         redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+         return 1",
+    )
+});
+
+/// Prolongs each key in which its text stands, writes down again what is lost, and tells which of
+/// them hold.
+static KEEP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local holds = {}
+         for i, key in ipairs(KEYS) do
+           local text = redis.pcall('GET', key)
+           if text == false or text == ARGV[i + 1] then
+             redis.call('SET', key, ARGV[i + 1], 'PX', ARGV[1])
+             holds[i] = 1
+           else
+             holds[i] = 0
+           end
+         end
+         return holds",
     )
 });
 
@@ -54,7 +80,14 @@ pub struct Session {
     pub session: SessionId,
     /// The account's name.
     pub name: String,
+    /// What it is written down as, for [`Sessions::keep`].
+    pub note: Note,
 }
+
+/// What a session is written down as. Whoever has it can write it down again, and nothing else:
+/// it holds no token.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Note(Arc<str>);
 
 /// What a login gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,18 +138,20 @@ impl Sessions {
             .redis
             .within_deadline(async {
                 let mut redis = self.redis.commands();
-                let set = redis.set_options(&key, text, options).await;
+                let set = redis.set_options(&key, &text, options).await;
                 set.map_err(|error| self.redis.failed(&key, &error))
             })
             .await?;
-        let replaced = before.and_then(|text| match self.parse(&key, &text) {
-            Ok(record) => Some(record.session),
-            Err(error) => {
-                tracing::warn!(%account, %error, "a login replaced an unreadable session");
-                None
-            }
-        });
-        let session = Session { account, session: record.session, name: record.name };
+        let replaced =
+            before.filter(|text| text != CLOSED).and_then(|text| match self.parse(&key, &text) {
+                Ok(record) => Some(record.session),
+                Err(error) => {
+                    tracing::warn!(%account, %error, "a login replaced an unreadable session");
+                    None
+                }
+            });
+        let note = Note(text.into());
+        let session = Session { account, session: record.session, name: record.name, note };
         Ok(Opened { session, token, replaced })
     }
 
@@ -132,10 +167,13 @@ impl Sessions {
     ) -> Result<Option<Session>, SessionsError> {
         let key = self.key(account);
         let mut texts = self.use_those([(key.as_str(), Record::proof_of(token))]).await?;
-        let Some(text) = texts.pop().flatten() else { return Ok(None) };
+        let Some(text) = texts.pop().flatten().filter(|text| text != CLOSED) else {
+            return Ok(None);
+        };
         let record = self.parse(&key, &text)?;
         let Record { session, name, .. } = &record;
-        let session = Session { account, session: *session, name: name.clone() };
+        let (name, note) = (name.clone(), Note(text.into()));
+        let session = Session { account, session: *session, name, note };
         Ok(record.is_proved_by(token).then_some(session))
     }
 
@@ -157,14 +195,16 @@ impl Sessions {
                     return Ok(false);
                 }
                 let mut redis = self.redis.commands();
-                let deleted = DELETE_UNCHANGED.key(&key).arg(text).invoke_async(&mut redis).await;
-                deleted.map_err(|error| self.redis.failed(&key, &error))
+                let mut close = CLOSE_UNCHANGED.prepare_invoke();
+                close.key(&key).arg(text).arg(CLOSED).arg(self.ttl_ms());
+                let closed = close.invoke_async(&mut redis).await;
+                closed.map_err(|error| self.redis.failed(&key, &error))
             })
             .await
     }
 
     /// Which of these sessions still hold, in the same order. Those that do are prolonged: their
-    /// players are at play, which is a use. For the periodic sweep of a server that has them.
+    /// clients are here, which is a use.
     ///
     /// # Errors
     /// [`SessionsError::Unavailable`]: nothing is known then, nobody should be thrown out.
@@ -183,6 +223,30 @@ impl Sessions {
             record.is_some_and(|record| record.session == *session)
         };
         Ok(keys.iter().zip(texts).zip(sessions).map(holds).collect())
+    }
+
+    /// As [`Sessions::which_hold`], for those who are at play: what Redis has lost is written down
+    /// again, so that they play on and warp although it was wiped. One that was closed or replaced is
+    /// over.
+    ///
+    /// # Errors
+    /// [`SessionsError::Unavailable`]: nothing is known then, nobody should be thrown out.
+    pub async fn keep(&self, sessions: &[(AccountId, Note)]) -> Result<Vec<bool>, SessionsError> {
+        if sessions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut asked = KEEP.prepare_invoke();
+        asked.arg(self.ttl_ms());
+        for (account, note) in sessions {
+            asked.key(self.key(*account)).arg(&*note.0);
+        }
+        self.redis
+            .within_deadline(async {
+                let mut redis = self.redis.commands();
+                let kept = asked.invoke_async(&mut redis).await;
+                kept.map_err(|error| self.redis.failed("the sessions at play", &error))
+            })
+            .await
     }
 
     /// What stands in these keys; each that holds its proof is prolonged.
@@ -222,7 +286,7 @@ impl Sessions {
         let mut redis = self.redis.commands();
         let text: Option<String> =
             redis.get(key).await.map_err(|error| self.redis.failed(key, &error))?;
-        let Some(text) = text else { return Ok(None) };
+        let Some(text) = text.filter(|text| text != CLOSED) else { return Ok(None) };
         let record = self.parse(key, &text)?;
         Ok(Some((text, record)))
     }

@@ -103,7 +103,7 @@ impl<W: World> Host<W> {
     /// # Errors
     /// The game's refusal.
     fn admit(&mut self, entry: Entry, now: Instant) -> Result<Admitted, Failure> {
-        let Entry { loaded, session, encoding } = entry;
+        let Entry { loaded, session, note, encoding } = entry;
         let (at, data) = (self.place(&loaded.state), loaded.state.data.clone());
         self.recorder.entered(&loaded.name, at, &data);
         let entity = self.stage.enter(&loaded.name, at, data)?;
@@ -115,6 +115,7 @@ impl<W: World> Host<W> {
             character: loaded.character,
             account: loaded.account,
             session,
+            note,
             name: loaded.name.clone(),
             back,
             link,

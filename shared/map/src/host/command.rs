@@ -11,6 +11,7 @@ use protocol::{
     frame::Encoding,
     play::PlayInput,
 };
+use sessions::Note;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{links::LinkId, outbox::Inbox};
@@ -48,6 +49,7 @@ pub(crate) struct Shown {
 pub(crate) struct Entry {
     pub(crate) loaded: LoadedCharacter,
     pub(crate) session: SessionId,
+    pub(crate) note: Note,
     pub(crate) encoding: Encoding,
 }
 
@@ -57,6 +59,7 @@ pub(crate) struct Resumption {
     pub(crate) account: AccountId,
     pub(crate) character: CharacterId,
     pub(crate) session: SessionId,
+    pub(crate) note: Note,
     pub(crate) ticket: ResumeTicket,
     pub(crate) encoding: Encoding,
 }

@@ -182,7 +182,7 @@ impl<W: World> Host<W> {
         let id = self.players.get(&entity)?.link.id.next();
         let (link, messages) = self.open_link(id, back.encoding);
         let player = self.players.get_mut(&entity)?;
-        (player.link, player.session) = (link, back.session);
+        (player.link, player.session, player.note) = (link, back.session, back.note.clone());
         self.lost.remove(&entity);
         Some(Admitted { link: id, messages })
     }

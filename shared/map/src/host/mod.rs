@@ -53,11 +53,12 @@ use self::{
     warps::Warp,
 };
 use rustc_hash::FxHashMap;
+use sessions::Note;
 use world::{CommitId, Effect, Input, Stage, World};
 
 use crate::{
     courier::News,
-    jobs::{InstanceId, Job, Outcome, WarpId},
+    jobs::{Held, InstanceId, Job, Outcome, WarpId},
     keeper::Keeper,
     recorder::Recorder,
     recovery::Leftovers,
@@ -111,6 +112,8 @@ struct Player {
     character: CharacterId,
     account: AccountId,
     session: SessionId,
+    /// What the session is written down as, should Redis lose it.
+    note: Note,
     name: String,
     /// Where it goes on that leaves the game here: where it came from, on a map that is an
     /// instance.
@@ -277,7 +280,9 @@ impl<W: World> Host<W> {
         let (oldest, failed) = self.keeper.backlog(now);
         metrics::gauge!("mmo_map_unsaved_seconds").set(oldest.as_secs_f64());
         metrics::gauge!("mmo_map_saves_failing").set(failed as f64);
-        let held: Vec<_> = self.players.values().map(|p| (p.account, p.session)).collect();
+        let players = self.players.values();
+        let held: Vec<Held> =
+            players.map(|player| (player.account, player.session, player.note.clone())).collect();
         if !held.is_empty() {
             self.jobs.push(Job::Sweep(held));
         }

@@ -139,7 +139,7 @@ impl<W: World> Rig<W> {
         };
         let claim = Claim { owner: life, epoch: 1, version: 1 };
         let loaded = LoadedCharacter { character, account, name: "Ada".to_owned(), claim, state };
-        let entry = Entry { loaded, session, encoding: Encoding::Json };
+        let entry = Entry { loaded, session, note: Note::default(), encoding: Encoding::Json };
         let Admitted { link, messages } = self.host.enter(entry, self.now)?;
         Ok(Client { entity: link.entity, link, account, character, session, messages })
     }

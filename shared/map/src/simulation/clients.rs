@@ -155,7 +155,12 @@ impl Simulation {
         let Client { character, session, .. } = self.clients[client];
         let entered = match answer {
             Ok(Said::Loaded(loaded)) => {
-                let entry = Box::new(Entry { loaded: *loaded, session, encoding: Encoding::Json });
+                let entry = Box::new(Entry {
+                    loaded: *loaded,
+                    session,
+                    note: sessions::Note::default(),
+                    encoding: Encoding::Json,
+                });
                 self.ask_host(map, |reply| Command::Enter(entry, reply))
             }
             other => Err(other.unwrap_err()),
@@ -175,7 +180,14 @@ impl Simulation {
     fn resume(&mut self, client: usize, map: usize, ticket: ResumeTicket) {
         let Client { character, account, session, .. } = self.clients[client];
         let encoding = Encoding::Json;
-        let back = Box::new(Resumption { account, character, session, ticket, encoding });
+        let back = Box::new(Resumption {
+            account,
+            character,
+            session,
+            note: sessions::Note::default(),
+            ticket,
+            encoding,
+        });
         match self.ask_host(map, |reply| Command::Resume(back, reply)) {
             Ok(admitted) => {
                 self.clients[client].state = State::Playing { map, admitted, resume: None };

@@ -194,6 +194,17 @@ impl World {
         token
     }
 
+    /// Waits until Redis knows the hero's login.
+    pub(crate) async fn until_known(&self, hero: &Hero) {
+        let token = self.token(hero).await;
+        let looking = async {
+            while !matches!(self.sessions.validate(hero.account, &token).await, Ok(Some(_))) {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(PATIENCE, looking).await.expect("Redis does not know the login");
+    }
+
     /// Logs out everywhere, as Central tells it.
     pub(crate) async fn end_session(&self, hero: &Hero) {
         let opened = self.sessions.open(hero.account, &hero.name).await.unwrap();

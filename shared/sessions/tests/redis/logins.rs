@@ -33,6 +33,28 @@ async fn a_login_replaces_the_older_session() {
     assert!(sessions.which_hold(&[]).await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn what_redis_lost_is_written_down_again_unless_it_was_closed_or_replaced() {
+    let server = RedisServer::start().await;
+    let sessions = server.sessions_of(LONG).await;
+    let (ada, bob, cy) = (AccountId::new(), AccountId::new(), AccountId::new());
+    let (adas, bobs) =
+        (sessions.open(ada, "ada").await.unwrap(), sessions.open(bob, "bob").await.unwrap());
+    let cys = sessions.open(cy, "cy").await.unwrap();
+    let held = [(ada, adas.session.note.clone()), (bob, bobs.session.note), (cy, cys.session.note)];
+    let () = server.raw(&mut redis::cmd("FLUSHALL")).await;
+    assert_eq!(sessions.validate(ada, &adas.token).await.unwrap(), None);
+    let newer = sessions.open(bob, "bob").await.unwrap();
+
+    assert_eq!(sessions.keep(&held).await.unwrap(), [true, false, true]);
+    assert_eq!(sessions.validate(ada, &adas.token).await.unwrap(), Some(adas.session));
+    assert_eq!(sessions.validate(bob, &newer.token).await.unwrap(), Some(newer.session));
+    assert!(sessions.close(cy, cys.session.session).await.unwrap());
+    assert_eq!(sessions.keep(&held).await.unwrap(), [true, false, false], "she has logged out");
+    assert_eq!(sessions.validate(cy, &cys.token).await.unwrap(), None);
+    assert_eq!(sessions.open(cy, "cy").await.unwrap().replaced, None);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_logins_at_once_one_holds_and_each_other_is_reported_once() {
     const LOGINS: usize = 40;

@@ -69,7 +69,14 @@ impl<W: World> Rig<W> {
 
     fn resume(&mut self, client: &Client, ticket: ResumeTicket) -> Result<Client, Failure> {
         let Client { account, character, session, .. } = *client;
-        let back = Resumption { account, character, session, ticket, encoding: Encoding::Json };
+        let back = Resumption {
+            account,
+            character,
+            session,
+            note: Note::default(),
+            ticket,
+            encoding: Encoding::Json,
+        };
         let Admitted { link, messages } = self.host.resume(&back, self.now)?;
         Ok(Client { entity: link.entity, link, account, character, session, messages })
     }
@@ -365,7 +372,12 @@ fn nobody_is_kept_whose_entering_nobody_waited_for() {
         data: serde_json::Value::Null,
     };
     let loaded = LoadedCharacter { character, account, name: "Ada".to_owned(), claim, state };
-    let entry = Entry { loaded, session: SessionId::new(), encoding: Encoding::Json };
+    let entry = Entry {
+        loaded,
+        session: SessionId::new(),
+        note: Note::default(),
+        encoding: Encoding::Json,
+    };
     let (reply, answer) = oneshot::channel();
     drop(answer);
     world.host.handle(Command::Enter(Box::new(entry), reply), world.now);
