@@ -16,7 +16,8 @@
 //! - `recorder`: what happened, written down. `replay`: run again. `recovery`: what could not be saved.
 //!
 //! Pure, without I/O or clock, and tested as such: the whole of [`world`], `seats`, `keeper`
-//! (saving), `handoff` (a warp), `peers`.
+//! (saving), `handoff` (a warp), `peers`. `simulation`: two hosts, Central and players together, by
+//! every choice and by seed.
 
 mod admission;
 mod backends;
@@ -37,6 +38,8 @@ mod replay;
 mod seats;
 mod server;
 pub mod settings;
+#[cfg(test)]
+mod simulation;
 
 pub use listen::NoPort;
 pub use program::main;

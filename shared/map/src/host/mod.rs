@@ -289,6 +289,12 @@ impl<W: World> Host<W> {
         self.recorder.crashed(self.own.server.as_str(), &what)
     }
 
+    /// What happens on the map, to be looked at.
+    #[cfg(test)]
+    pub(crate) fn stage(&self) -> &Stage<W> {
+        &self.stage
+    }
+
     /// The state of a character that plays here.
     fn state_of(&self, entity: EntityId) -> Option<CharacterState> {
         let player = self.players.get(&entity)?;
