@@ -14,8 +14,9 @@ const SEEDS: u64 = 2000;
 
 type Wishes = &'static [fn(u64) -> Wish];
 /// What is wished for before the warp, and how much goes wrong then in a usual test run.
-const WARPS: [(Wishes, Faults); 3] = [
+const WARPS: [(Wishes, Faults); 4] = [
     (&[Wish::Find], Faults { crashes: 1, losses: 2, delay: 2 }),
+    (&[Wish::Find], Faults { crashes: 0, losses: 2, delay: 1 }),
     (&[Wish::Bank], Faults { crashes: 1, losses: 1, delay: 1 }),
     (&[Wish::Find, Wish::Bank, Wish::Find], Faults { crashes: 1, losses: 1, delay: 1 }),
 ];
