@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use protocol::{
-    AccountId, CharacterId, Incarnation, ResumeTicket, SessionId, Ticket,
+    AccountId, CharacterId, Code, Incarnation, ResumeTicket, SessionId, Ticket,
     backbone::characters::LoadCharacter,
     frame::Encoding,
     play::{PlayInput, PlayMessage},
@@ -211,6 +211,11 @@ impl Simulation {
             match message {
                 PlayMessage::Entered { resume_ticket, .. } => *resume = Some(resume_ticket),
                 PlayMessage::WarpTo { connection } => to = Some(connection),
+                PlayMessage::Goodbye { failure: Some(failure) }
+                    if failure.code == Code::Fenced && !self.is_lossy =>
+                {
+                    self.store.broken(format!("{character} lost its copy without need"));
+                }
                 _ => {}
             }
         }
@@ -219,6 +224,7 @@ impl Simulation {
             if self.store.row(character).owner.as_ref() == Some(&here) {
                 self.store.broken(format!("{character} was told to go and is not handed over"));
             }
+            self.warps += 1;
             // A successor that is there by now has another connection key and refuses, so the
             // life does not matter but for that.
             self.go(client, map, to.ticket);

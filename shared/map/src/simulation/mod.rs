@@ -88,8 +88,10 @@ struct Simulation {
     told: BTreeMap<u64, Verdict>,
     /// Those that were given, to be saved by and by.
     found: BTreeSet<u64>,
-    /// A server has lost its memory, or a message came after it was given up: then what was to be
-    /// saved by and by may be lost.
+    /// Players that were told to go to another map.
+    warps: u32,
+    /// A server has lost its memory, or was passed over: then what was to be saved by and by may be
+    /// lost, and a copy be of no use.
     is_lossy: bool,
     /// What has happened, for whoever looks for the reason.
     log: Option<Vec<String>>,
@@ -117,6 +119,7 @@ impl Simulation {
             changes: 0,
             told: BTreeMap::new(),
             found: BTreeSet::new(),
+            warps: 0,
             is_lossy: false,
             log: None,
         }

@@ -1,7 +1,7 @@
 //! One run: choices that are somebody else's, then everything is healed and everybody must be able
 //! to play on, keep what is durable, and leave.
 
-use std::time::Duration;
+use std::{ops::AddAssign, time::Duration};
 
 use protocol::play::PlayInput;
 
@@ -121,7 +121,7 @@ pub(super) fn warp(
     faults: Faults,
     planted: Planted,
     log: bool,
-) -> Result<(), Failed> {
+) -> Result<Tally, Failed> {
     let mut sim = Simulation::new(1, planted);
     assert!(sim.until(WELL, STEP, Simulation::is_well));
     sim.log = log.then(Vec::new);
@@ -192,7 +192,6 @@ impl Simulation {
             Step::Deliver(index) => self.deliver(index),
             Step::Lose(index) => drop(self.network.flight.remove(index)),
             Step::Delay(index) => {
-                self.is_lossy = true;
                 self.network.slow(index, LATE);
             }
             Step::Duplicate(index) => self.network.duplicate(index),
@@ -208,6 +207,26 @@ impl Simulation {
     }
 }
 
+/// What there was in a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) done: usize,
+    pub(super) refused: usize,
+    pub(super) not_known: usize,
+    pub(super) warps: u32,
+    pub(super) lossy: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.done += other.done;
+        self.refused += other.refused;
+        self.not_known += other.not_known;
+        self.warps += other.warps;
+        self.lossy += other.lossy;
+    }
+}
+
 /// How a run failed, and what happened in it where that was asked for.
 #[derive(Debug)]
 pub(super) struct Failed {
@@ -215,16 +234,24 @@ pub(super) struct Failed {
     pub(super) log: Vec<String>,
 }
 
-fn finish(mut sim: Simulation) -> Result<(), Failed> {
+fn finish(mut sim: Simulation) -> Result<Tally, Failed> {
     let verdict = match sim.store.broken.clone() {
         Some(broken) => Err(broken),
         None => sim.judge(),
     };
-    verdict.map_err(|why| Failed { why, log: sim.log.take().unwrap_or_default() })
+    let told = |verdict| sim.told.values().filter(|told| **told == verdict).count();
+    let tally = Tally {
+        done: told(Verdict::Done),
+        refused: told(Verdict::Refused),
+        not_known: told(Verdict::NotKnown),
+        warps: sim.warps,
+        lossy: usize::from(sim.is_lossy),
+    };
+    verdict.map(|()| tally).map_err(|why| Failed { why, log: sim.log.take().unwrap_or_default() })
 }
 
 /// Some players, and whatever the dice say.
-pub(super) fn seed(seed: u64, planted: Planted, log: bool) -> Result<(), Failed> {
+pub(super) fn seed(seed: u64, planted: Planted, log: bool) -> Result<Tally, Failed> {
     let mut dice = Dice::new(seed);
     let mut sim = Simulation::new(2 + u128::from(dice.once_in(2)), planted);
     sim.log = log.then(Vec::new);
