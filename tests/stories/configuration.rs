@@ -120,6 +120,7 @@ async fn health_readiness_and_numbers_are_on_the_admin_port() {
     has(&map, "mmo_map_players 1").await;
     has(&map, "mmo_map_peers 1").await;
     has(&map, "mmo_map_tick_seconds").await;
+    has(&map, "mmo_map_unsaved_seconds").await;
 }
 
 /// Waits for a line of `/metrics` that begins so.

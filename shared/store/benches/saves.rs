@@ -1,7 +1,9 @@
-//! Saves a second on SQLite, each on the disk when it is answered: those that wait at the same time
-//! share a transaction, against one transaction for each.
+//! Saves a second, each on the disk when it is answered: as many at once as there are, against one
+//! after the other. On SQLite those that wait at the same time share a transaction; PostgreSQL brings
+//! the commits of several connections to the disk together.
 //!
-//! `cargo bench -p waystone-store --bench saves [-- --smoke]`
+//! `cargo bench -p waystone-store --bench saves [-- --smoke]`. PostgreSQL is measured where
+//! `WAYSTONE_TEST_POSTGRES` holds the URL of a database, in which it makes its tables.
 
 use std::{
     error::Error,
@@ -27,13 +29,23 @@ const AT_ONCE: [usize; 4] = [1, 16, 64, 256];
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
-    let (plan, folder) = (Plan::or(FULL), tempfile::tempdir()?);
-    let store = Store::open(&format!("sqlite://{}/world.db", folder.path().display())).await?;
+    let folder = tempfile::tempdir()?;
+    measure("SQLite", &format!("sqlite://{}/world.db", folder.path().display())).await?;
+    match std::env::var("WAYSTONE_TEST_POSTGRES") {
+        Ok(url) => measure("PostgreSQL", &url).await,
+        Err(_) => Ok(()),
+    }
+}
+
+async fn measure(engine: &str, url: &str) -> Outcome<()> {
+    let (plan, store) = (Plan::or(FULL), Store::open(url).await?);
+    // A database that is kept has the players of the last time.
+    let run = uuid::Uuid::new_v4().simple();
     let mut table = Table::new(["at once", "one by one/s", "together/s", "together / one by one"]);
     for at_once in AT_ONCE {
         let mut players = Vec::new();
         for number in 0..at_once {
-            players.push(Player::new(&store, &format!("p{at_once}-{number}")).await?);
+            players.push(Player::new(&store, &format!("{run}-{at_once}-{number}")).await?);
         }
         let (mut apart, mut together) = (Series::default(), Series::default());
         for _ in 0..plan.rounds {
@@ -49,7 +61,7 @@ async fn main() -> Outcome<()> {
             format!("{:.1}", together.ratio_to(&apart)),
         ]);
     }
-    println!("{table}");
+    println!("{engine}\n{table}");
     Ok(())
 }
 
