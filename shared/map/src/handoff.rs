@@ -16,6 +16,8 @@ use protocol::{
     backbone::{characters::Claim, maps::MapServer, seats::SeatReserved},
 };
 
+use crate::jobs::is_refusal;
+
 /// Until when the transfer must have begun: a player is told within 2 s that a warp failed.
 const BEGIN: Duration = Duration::from_millis(1900);
 /// How long an unknown outcome is asked for before the copy is given up.
@@ -256,12 +258,6 @@ fn end(how: End) -> Vec<Step> {
 
 fn late() -> Failure {
     Failure::new(Code::DeadlinePassed, "the other map did not answer in time; try again shortly")
-}
-
-/// Whether the store has said no, as against not having been heard: a fault of the answerer may
-/// have struck after the transaction.
-pub(crate) fn is_refusal(failure: &Failure) -> bool {
-    !failure.retry && failure.code != Code::Internal
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ const TRANSFER_TRIES: u32 = 3;
 /// Longest wait until an instance has started.
 const SPAWN: Duration = Duration::from_secs(5);
 /// Before the same transfer is asked for again.
-const TRANSFER_PAUSE: Duration = Duration::from_millis(300);
+pub(crate) const TRANSFER_PAUSE: Duration = Duration::from_millis(300);
 
 /// How long after its deadline a request may still be done: machines' clocks differ by up to a
 /// second, and what has begun then ends. What is read before that may not be the last word.
@@ -238,12 +238,17 @@ impl Desk {
 
     /// `None` while Redis is away: nothing is known then.
     async fn sweep(&self, held: &[Held]) -> Option<Vec<SessionId>> {
-        let noted: Vec<_> =
-            held.iter().map(|(account, _, note)| (*account, note.clone())).collect();
-        let holds = self.sessions.keep(&noted).await.ok()?;
+        let noted = held.iter().map(|(account, _, note)| (*account, note));
+        let holds = self.sessions.keep(noted).await.ok()?;
         let over = held.iter().zip(holds).filter(|(_, holds)| !holds);
         Some(over.map(|((_, session, _), _)| *session).collect())
     }
+}
+
+/// Whether the store has said no, as against not having been heard: a fault of the answerer may
+/// have struck after the transaction.
+pub(crate) fn is_refusal(failure: &Failure) -> bool {
+    !failure.retry && failure.code != Code::Internal
 }
 
 /// An answer that is short of claims is none.

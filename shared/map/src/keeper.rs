@@ -77,10 +77,8 @@ pub(crate) struct Keeper {
 #[derive(Debug)]
 struct Kept {
     claim: Claim,
-    /// What the store holds, as far as known.
-    stored: CharacterState,
-    /// A save failed, so the store may hold another state.
-    may_differ: bool,
+    /// What the store holds; `None` where a save has failed since, so that it is not known.
+    stored: Option<CharacterState>,
     /// Saves in a row that nothing was to be written for.
     idle_saves: u32,
     /// The write in flight.
@@ -126,8 +124,7 @@ impl Keeper {
     ) {
         let kept = Kept {
             claim,
-            stored,
-            may_differ: false,
+            stored: Some(stored),
             idle_saves: 0,
             flight: None,
             in_doubt: None,
@@ -167,7 +164,7 @@ impl Keeper {
         }
         let state = kept.last.clone().or(state)?;
         let leaving = kept.last.is_some();
-        let is_stored = !kept.may_differ && state == kept.stored && kept.ledger.is_empty();
+        let is_stored = kept.stored.as_ref() == Some(&state) && kept.ledger.is_empty();
         let is_idle = !leaving && is_known && is_stored;
         kept.idle_saves = if is_idle { kept.idle_saves + 1 } else { 0 };
         if is_idle && kept.idle_saves < IDLE_SAVES {
@@ -214,7 +211,7 @@ impl Keeper {
     pub(crate) fn refused(&mut self, character: CharacterId, now: Instant) {
         if let Some(kept) = self.kept.get_mut(&character) {
             kept.in_doubt = kept.flight.take().map(|flight| flight.lines);
-            kept.may_differ = true;
+            kept.stored = None;
             kept.due = now;
         }
     }
@@ -266,9 +263,9 @@ impl Keeper {
             }
             Written::Saved(Ok(claim)) => {
                 kept.settle(claim, now, self.every);
-                (kept.fresh, kept.may_differ) = (now, false);
+                kept.fresh = now;
                 if let Some(Flight { state, lines }) = flight {
-                    kept.stored = state;
+                    kept.stored = Some(state);
                     kept.written_lines(lines);
                 }
                 return Verdict::Kept;
@@ -297,7 +294,9 @@ impl Keeper {
         // A release that was done although its answer was lost is fenced the next time: that is
         // answer enough. One that was never sent is not that. After a save the claim must be read anew.
         kept.release_unheard |= is_release && failure.code == Code::DeadlinePassed;
-        kept.may_differ |= is_save;
+        if is_save {
+            kept.stored = None;
+        }
         if !is_release && kept.in_doubt.is_none() {
             kept.in_doubt = Some(flight.map_or(0, |flight| flight.lines));
             if failure.code == Code::DeadlinePassed {

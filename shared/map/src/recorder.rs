@@ -126,18 +126,17 @@ impl Recorder {
     }
 
     fn write(&mut self, entry: Entry<'_>) {
-        if let Some(flight) = &mut self.flight
-            && let Err(error) = recording::put(&mut flight.now, entry)
+        let mut apart = Vec::new();
+        let to = self.flight.as_mut().map_or(&mut apart, |flight| &mut flight.now);
+        let begun = to.len();
+        let written = recording::put(to, entry);
+        let bytes = to.get(begun..).unwrap_or_default();
+        if let Err(error) = written {
+            self.stop(&error.to_string());
+        } else if let Some(file) = &self.file
+            && file.try_send(bytes.to_vec()).is_err()
         {
-            return self.stop(&error.to_string());
-        }
-        if let Some(file) = &self.file {
-            let mut bytes = Vec::new();
-            if let Err(error) = recording::put(&mut bytes, entry) {
-                self.stop(&error.to_string());
-            } else if file.try_send(bytes).is_err() {
-                self.stop("the disk is too slow, or full");
-            }
+            self.stop("the disk is too slow, or full");
         }
     }
 

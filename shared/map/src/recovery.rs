@@ -21,6 +21,8 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use crate::jobs::is_refusal;
+
 /// Between two tries while Central is away.
 const AGAIN: Duration = Duration::from_secs(2);
 /// The ending of a file that is to be saved, of one that was, and of what cannot be saved any more.
@@ -188,7 +190,7 @@ async fn give_up(left: Leftover, backbone: &Backbone) -> Result<Result<(), Failu
 /// Tells a refusal from not having been heard.
 fn heard<T>(answer: Result<T, Failure>) -> Result<Result<T, Failure>, Failure> {
     match answer {
-        Err(failure) if !crate::handoff::is_refusal(&failure) => Err(failure),
+        Err(failure) if !is_refusal(&failure) => Err(failure),
         answer => Ok(answer),
     }
 }

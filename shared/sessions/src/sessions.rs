@@ -142,14 +142,13 @@ impl Sessions {
                 set.map_err(|error| self.redis.failed(&key, &error))
             })
             .await?;
-        let replaced =
-            before.filter(|text| text != CLOSED).and_then(|text| match self.parse(&key, &text) {
-                Ok(record) => Some(record.session),
-                Err(error) => {
-                    tracing::warn!(%account, %error, "a login replaced an unreadable session");
-                    None
-                }
-            });
+        let replaced = before.and_then(|text| match self.parse(&key, &text) {
+            Ok(record) => Some(record?.session),
+            Err(error) => {
+                tracing::warn!(%account, %error, "a login replaced an unreadable session");
+                None
+            }
+        });
         let note = Note(text.into());
         let session = Session { account, session: record.session, name: record.name, note };
         Ok(Opened { session, token, replaced })
@@ -167,10 +166,8 @@ impl Sessions {
     ) -> Result<Option<Session>, SessionsError> {
         let key = self.key(account);
         let mut texts = self.use_those([(key.as_str(), Record::proof_of(token))]).await?;
-        let Some(text) = texts.pop().flatten().filter(|text| text != CLOSED) else {
-            return Ok(None);
-        };
-        let record = self.parse(&key, &text)?;
+        let Some(text) = texts.pop().flatten() else { return Ok(None) };
+        let Some(record) = self.parse(&key, &text)? else { return Ok(None) };
         let Record { session, name, .. } = &record;
         let (name, note) = (name.clone(), Note(text.into()));
         let session = Session { account, session: *session, name, note };
@@ -219,7 +216,7 @@ impl Sessions {
         let proofs = sessions.iter().map(|(_, session)| session.to_string());
         let texts = self.use_those(keys.iter().map(String::as_str).zip(proofs)).await?;
         let holds = |((key, text), (_, session)): ((&String, Option<String>), &(_, SessionId))| {
-            let record = text.and_then(|text| self.parse(key, &text).ok());
+            let record = text.and_then(|text| self.parse(key, &text).ok()?);
             record.is_some_and(|record| record.session == *session)
         };
         Ok(keys.iter().zip(texts).zip(sessions).map(holds).collect())
@@ -231,14 +228,14 @@ impl Sessions {
     ///
     /// # Errors
     /// [`SessionsError::Unavailable`]: nothing is known then, nobody should be thrown out.
-    pub async fn keep(&self, sessions: &[(AccountId, Note)]) -> Result<Vec<bool>, SessionsError> {
-        if sessions.is_empty() {
-            return Ok(Vec::new());
-        }
+    pub async fn keep<'n>(
+        &self,
+        sessions: impl IntoIterator<Item = (AccountId, &'n Note)>,
+    ) -> Result<Vec<bool>, SessionsError> {
         let mut asked = KEEP.prepare_invoke();
         asked.arg(self.ttl_ms());
         for (account, note) in sessions {
-            asked.key(self.key(*account)).arg(&*note.0);
+            asked.key(self.key(account)).arg(&*note.0);
         }
         self.redis
             .within_deadline(async {
@@ -286,13 +283,17 @@ impl Sessions {
         let mut redis = self.redis.commands();
         let text: Option<String> =
             redis.get(key).await.map_err(|error| self.redis.failed(key, &error))?;
-        let Some(text) = text.filter(|text| text != CLOSED) else { return Ok(None) };
+        let Some(text) = text else { return Ok(None) };
         let record = self.parse(key, &text)?;
-        Ok(Some((text, record)))
+        Ok(record.map(|record| (text, record)))
     }
 
-    fn parse(&self, key: &str, text: &str) -> Result<Record, SessionsError> {
-        serde_json::from_str(text).map_err(|error| self.redis.corrupt(key, error))
+    /// The session in a key's text; `None` where it was closed.
+    fn parse(&self, key: &str, text: &str) -> Result<Option<Record>, SessionsError> {
+        if text == CLOSED {
+            return Ok(None);
+        }
+        serde_json::from_str(text).map(Some).map_err(|error| self.redis.corrupt(key, error))
     }
 
     fn key(&self, account: AccountId) -> String {

@@ -148,14 +148,10 @@ impl Frame {
         self.0.clear();
         self.0.extend_from_slice(&[0; HEADER]);
         write(&mut self.0);
-        let head = header(self.0.get(HEADER..).unwrap_or_default());
-        match (head, self.0.first_chunk_mut()) {
-            (Ok(head), Some(place)) => *place = head,
-            (Err(error), _) => {
-                self.0.clear();
-                return Err(error);
-            }
-            (Ok(_), None) => {}
+        let head = header(self.payload()).inspect_err(|_| self.0.clear())?;
+        // The header's place was made first.
+        if let Some(place) = self.0.first_chunk_mut() {
+            *place = head;
         }
         Ok(())
     }

@@ -65,7 +65,8 @@ use crate::{
     seats::Seats,
 };
 
-/// Between two checks of all sessions, which find what a missed event would have told.
+/// Between two checks of all sessions, which find what a missed event would have told, and two looks
+/// how far saving is behind.
 const SWEEP: Duration = Duration::from_secs(5);
 /// How long a leaving client waits for its character to be saved before it is told that this goes
 /// on without it.
@@ -277,15 +278,20 @@ impl<W: World> Host<W> {
             return;
         }
         self.next_sweep = now + SWEEP;
-        let (oldest, failed) = self.keeper.backlog(now);
-        metrics::gauge!("mmo_map_unsaved_seconds").set(oldest.as_secs_f64());
-        metrics::gauge!("mmo_map_saves_failing").set(failed as f64);
+        self.measure_backlog(now);
         let players = self.players.values();
         let held: Vec<Held> =
             players.map(|player| (player.account, player.session, player.note.clone())).collect();
         if !held.is_empty() {
             self.jobs.push(Job::Sweep(held));
         }
+    }
+
+    /// How far saving is behind.
+    fn measure_backlog(&self, now: Instant) {
+        let (oldest, failed) = self.keeper.backlog(now);
+        metrics::gauge!("mmo_map_unsaved_seconds").set(oldest.as_secs_f64());
+        metrics::gauge!("mmo_map_saves_failing").set(failed as f64);
     }
 
     /// The game in it has failed: writes down what led to it.
@@ -322,4 +328,4 @@ fn goodbye(failure: Option<Failure>) -> Spread {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,8 +11,7 @@ use world::{Change, CommitId, Input, World};
 
 use super::Host;
 use crate::{
-    handoff::is_refusal,
-    jobs::Job,
+    jobs::{Job, is_refusal},
     keeper::{Verdict, Written},
 };
 

@@ -37,7 +37,8 @@ fn town() -> MapPlan {
     town
 }
 
-fn server(id: &str, map: &str) -> MapServer {
+/// A Map Server as it registers.
+pub(crate) fn server(id: &str, map: &str) -> MapServer {
     MapServer {
         server: id.parse().unwrap(),
         incarnation: Incarnation::new(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use protocol::{
-    Channel, CharacterId, Code, ConnectionKey, Failure, Incarnation,
+    CharacterId, Code, Failure, Incarnation,
     backbone::{
         Done,
         characters::{AbandonCharacter, LoadCharacter, ReleaseCharacter, SaveCharacter},
@@ -22,16 +22,14 @@ use super::{
     network::{Answer, Ask, CallId, Caller, Party, Said},
 };
 use crate::{
-    host::{Command, Host, Reply, Times},
-    jobs::{Job, Outcome},
+    host::{Command, Host, Reply, Times, tests::server},
+    jobs::{Job, Outcome, TRANSFER_PAUSE},
     keeper::{Write, Written},
     recorder::Recorder,
 };
 
 /// A Map Server that has ended is there again after so long.
 const RESTART: Duration = Duration::from_secs(2);
-/// As `jobs` has it.
-const TRANSFER_PAUSE: Duration = Duration::from_millis(300);
 /// Patience with one try, in milliseconds, and how many tries: as `jobs` and `nats` have them.
 pub(super) const CALL: (u64, u32) = (1500, 1);
 const WARP_STEP: (u64, u32) = (800, 1);
@@ -57,19 +55,7 @@ pub(super) struct Map {
 impl Map {
     pub(super) fn new(name: &str, now: Instant) -> Self {
         let plan = Arc::new(MapPlan::field(name.parse().unwrap(), 16.0, 16.0));
-        let own = MapServer {
-            server: format!("{name}-1").parse().unwrap(),
-            incarnation: Incarnation::new(),
-            map: name.parse().unwrap(),
-            channel: Channel::FIRST,
-            address: "127.0.0.1".to_owned(),
-            port: 7100,
-            connection_key: ConnectionKey::from_bytes([1; 32]),
-            population: 0,
-            capacity: 8,
-            spawner: None,
-            version: "0".to_owned(),
-        };
+        let own = MapServer { capacity: 8, ..server(&format!("{name}-1"), name) };
         let mut map = Self {
             plan,
             own,

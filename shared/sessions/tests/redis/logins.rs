@@ -46,11 +46,18 @@ async fn what_redis_lost_is_written_down_again_unless_it_was_closed_or_replaced(
     assert_eq!(sessions.validate(ada, &adas.token).await.unwrap(), None);
     let newer = sessions.open(bob, "bob").await.unwrap();
 
-    assert_eq!(sessions.keep(&held).await.unwrap(), [true, false, true]);
+    assert_eq!(
+        sessions.keep(held.iter().map(|(account, note)| (*account, note))).await.unwrap(),
+        [true, false, true]
+    );
     assert_eq!(sessions.validate(ada, &adas.token).await.unwrap(), Some(adas.session));
     assert_eq!(sessions.validate(bob, &newer.token).await.unwrap(), Some(newer.session));
     assert!(sessions.close(cy, cys.session.session).await.unwrap());
-    assert_eq!(sessions.keep(&held).await.unwrap(), [true, false, false], "she has logged out");
+    assert_eq!(
+        sessions.keep(held.iter().map(|(account, note)| (*account, note))).await.unwrap(),
+        [true, false, false],
+        "she has logged out"
+    );
     assert_eq!(sessions.validate(cy, &cys.token).await.unwrap(), None);
     assert_eq!(sessions.open(cy, "cy").await.unwrap().replaced, None);
 }

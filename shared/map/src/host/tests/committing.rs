@@ -100,6 +100,13 @@ fn until_saved(bank: &mut Rig<Bank>) {
     bank.host.jobs.retain(|job| !matches!(job, Job::Sweep(_)));
 }
 
+/// Nothing is heard of a commit; gives what is asked for again.
+fn unheard(bank: &mut Rig<Bank>, id: CommitId) -> (CommitId, Vec<SaveCharacter>) {
+    bank.outcome(Outcome::Committed(id, Err(fail(Code::DeadlinePassed))));
+    bank.ticks(11);
+    asked(bank)
+}
+
 /// The claim of a character is read anew.
 fn checked(bank: &mut Rig<Bank>, client: &Client, found: Result<u64, Failure>) {
     let found = found.map(|version| claim(bank, version));
@@ -198,9 +205,7 @@ fn a_commit_that_was_done_unheard_is_found_to_be_done() {
     let mut bob = bank.player_with(serde_json::json!(3));
     put(&mut bank, &ada, 2);
     let (id, first) = asked(&mut bank);
-    bank.outcome(Outcome::Committed(id, Err(fail(Code::DeadlinePassed))));
-    bank.ticks(11);
-    let (again, saves) = asked(&mut bank);
+    let (again, saves) = unheard(&mut bank, id);
     assert_eq!((again, &saves), (id, &first), "the same words");
     // Meanwhile Bob is on another map, so this cannot be answered as the first time any more.
     bank.outcome(Outcome::Committed(id, Err(fail(Code::Fenced))));
@@ -230,9 +235,7 @@ fn who_was_away_and_is_to_come_again_does_not_tell_what_came_of_a_commit() {
     let bob = bank.player_with(serde_json::json!(3));
     put(&mut bank, &ada, 2);
     let (id, _) = asked(&mut bank);
-    bank.outcome(Outcome::Committed(id, Err(fail(Code::DeadlinePassed))));
-    bank.ticks(11);
-    asked(&mut bank);
+    unheard(&mut bank, id);
     bank.outcome(Outcome::Committed(id, Err(fail(Code::Fenced))));
     checks(&mut bank);
     let again = Claim { epoch: 3, ..claim(&bank, 2) };
@@ -245,14 +248,12 @@ fn who_was_away_and_is_to_come_again_does_not_tell_what_came_of_a_commit() {
 #[test]
 fn of_a_commit_that_was_perhaps_done_and_whose_players_are_all_elsewhere_the_game_is_told_just_that()
  {
-    for (unheard, code) in [(true, Code::DeadlinePassed), (false, Code::Fenced)] {
+    for (is_unheard, code) in [(true, Code::DeadlinePassed), (false, Code::Fenced)] {
         let (mut bank, ada) = bank();
         put(&mut bank, &ada, 7);
         let (id, _) = asked(&mut bank);
-        if unheard {
-            bank.outcome(Outcome::Committed(id, Err(fail(Code::DeadlinePassed))));
-            bank.ticks(11);
-            asked(&mut bank);
+        if is_unheard {
+            unheard(&mut bank, id);
         }
         bank.outcome(Outcome::Committed(id, Err(fail(Code::Fenced))));
         checks(&mut bank);
