@@ -108,8 +108,7 @@ impl Store {
     /// [`StoreError::Fenced`] if the claim no longer holds: the copy must be dropped, never saved;
     /// [`StoreError::CharacterUnknown`]; [`StoreError::PositionInvalid`].
     pub async fn save(&self, save: SaveCharacter) -> Result<Claim, StoreError> {
-        let change = Change::save(save)?;
-        let kept = change.after.clone();
+        let (change, kept) = Change::save(save)?;
         self.write_back(vec![change]).await?;
         Ok(kept)
     }
@@ -127,8 +126,8 @@ impl Store {
         if names.len() < saves.len() || saves.len() > COMMIT_MAX {
             return Err(StoreError::CommitInvalid);
         }
-        let changes = saves.into_iter().map(Change::save).collect::<Result<Vec<_>, _>>()?;
-        let kept = changes.iter().map(|change| change.after.clone()).collect();
+        let saves = saves.into_iter().map(Change::save).collect::<Result<Vec<_>, _>>()?;
+        let (changes, kept) = saves.into_iter().unzip();
         self.write_back(changes).await?;
         Ok(kept)
     }
@@ -142,7 +141,7 @@ impl Store {
         let TransferCharacter { character, claim, state, ledger, to } = transfer;
         let given = Claim { owner: to, epoch: next(claim.epoch), version: next(claim.version) };
         let outcome = Outcome::of(Some(&given.owner), &given, &state)?;
-        let change = Change { character, claim, after: given.clone(), outcome, ledger };
+        let change = Change { character, claim, outcome, ledger };
         self.write_back(vec![change]).await?;
         Ok(given)
     }
@@ -157,7 +156,7 @@ impl Store {
         let after =
             Claim { epoch: next(claim.epoch), version: next(claim.version), ..claim.clone() };
         let outcome = Outcome::of(None, &after, &state)?;
-        self.write_back(vec![Change { character, claim, after, outcome, ledger }]).await
+        self.write_back(vec![Change { character, claim, outcome, ledger }]).await
     }
 
     /// Gives up a character without a save: it was handed over but never came. `false` if `owner`
@@ -254,17 +253,17 @@ async fn write_all(transaction: &mut Transaction, changes: &[Change]) -> Result<
 struct Change {
     character: CharacterId,
     claim: Claim,
-    after: Claim,
     outcome: Outcome,
     ledger: Vec<LedgerEntry>,
 }
 
 impl Change {
-    fn save(save: SaveCharacter) -> Result<Self, StoreError> {
+    /// A save, and the claim that it leaves its owner with.
+    fn save(save: SaveCharacter) -> Result<(Self, Claim), StoreError> {
         let SaveCharacter { character, claim, state, ledger } = save;
         let after = Claim { version: next(claim.version), ..claim.clone() };
         let outcome = Outcome::of(Some(&after.owner), &after, &state)?;
-        Ok(Self { character, claim, after, outcome, ledger })
+        Ok((Self { character, claim, outcome, ledger }, after))
     }
 
     /// Whether the claim holds, as it will until the transaction ends: the row is locked.
