@@ -29,6 +29,8 @@ use crate::entrance::Entered;
 pub(super) enum Order {
     Join(usize, Box<Entered>),
     Count(Window),
+    /// Once the window has closed.
+    Leave,
 }
 
 /// A bot that is not on the field any more.
@@ -58,7 +60,7 @@ impl Field {
     /// Opens a field for so many bots.
     pub(super) fn open(plan: Plan, bots: usize) -> anyhow::Result<Self> {
         // A bot is in one place at a time, so neither queue is ever full.
-        let (orders, incoming) = sync_channel(bots + 2);
+        let (orders, incoming) = sync_channel(bots + 3);
         let (outgoing, returns) = mpsc::channel(bots + 1);
         let scene = Arc::new(Scene::default());
         let (ground, waker) = Ground::new(plan, bots, incoming, outgoing, Arc::clone(&scene))?;
@@ -71,14 +73,17 @@ impl Field {
         self.order(Order::Join(number, Box::new(entered)))
     }
 
-    /// From now on and for so long it counts; then all leave.
+    /// From now on and for so long it counts; then all play on until [`Field::end`], so that the
+    /// server can be looked at with them on it.
     pub(super) fn count(&self, lasting: Duration) -> anyhow::Result<()> {
         let now = Instant::now();
         self.order(Order::Count(Window { opened: Some(now), closed: Some(now + lasting) }))
     }
 
-    /// Waits until all have left.
+    /// Lets all leave once the count is over, and waits until they have.
     pub(super) async fn end(self) -> anyhow::Result<Tally> {
+        // One that has ended says why when it is joined.
+        let _ = self.order(Order::Leave);
         let ended = tokio::task::spawn_blocking(|| self.thread.join()).await?;
         Ok(ended.map_err(|_| anyhow!("the bots' thread panicked"))??)
     }

@@ -67,6 +67,7 @@ pub(super) struct Ground {
     next_turn: Instant,
     /// All accounts are closed: who goes now goes uncounted.
     settled: bool,
+    may_leave: bool,
 }
 
 impl Ground {
@@ -95,11 +96,12 @@ impl Ground {
             window: Window::default(),
             next_turn: Instant::now(),
             settled: false,
+            may_leave: false,
         };
         Ok((ground, waker))
     }
 
-    /// Plays until the window has closed and all have left.
+    /// Plays until the window has closed and all have left, as they were told to.
     pub(super) fn run(mut self) -> io::Result<Tally> {
         let mut events = Events::with_capacity(EVENTS);
         let closed = loop {
@@ -117,8 +119,12 @@ impl Ground {
             look = Instant::now();
         }
         self.settle(closed);
+        while !self.may_leave {
+            self.turn(&mut events)?;
+        }
+        let told = Instant::now();
         self.leave();
-        while self.bots.iter().any(Option::is_some) && look.elapsed() < LEAVING {
+        while self.bots.iter().any(Option::is_some) && told.elapsed() < LEAVING {
             self.turn(&mut events)?;
         }
         Ok(self.tally)
@@ -148,6 +154,7 @@ impl Ground {
             match order {
                 Order::Join(number, entered) => self.join(number, *entered)?,
                 Order::Count(window) => self.window = window,
+                Order::Leave => self.may_leave = true,
             }
         }
         Ok(())
