@@ -5,7 +5,7 @@
 
 use protocol::{
     Realm, ServerId, SpawnerId,
-    backbone::{Done, characters, events, maps, seats, spawners},
+    backbone::{Done, characters, desired, events, maps, operations, seats, spawners},
 };
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -173,6 +173,13 @@ table! {
         "cluster.route" @1 maps::Route => maps::Routed, to ();
         "cluster.spawn" @1 spawners::SpawnMap => spawners::MapSpawned, to ();
         "cluster.stop" @1 spawners::StopMap => Done, to ();
+        "cluster.status" @1 operations::GetStatus => operations::ClusterStatus, to ();
+        "cluster.desired" @1 desired::GetDesired => desired::DesiredState, to ();
+        "cluster.desire" @1 desired::SetDesired => desired::DesiredState, to ();
+        "cluster.drain" @1 operations::Drain => operations::Draining, to ();
+        "cluster.undrain" @1 operations::AbortDrain => operations::Draining, to ();
+        "cluster.fate" @1 operations::AskFate => operations::LifesFate, to ();
+        "cluster.queue" @1 operations::Enqueue => operations::Placed, to ();
         "characters.load" @1 characters::LoadCharacter => characters::LoadedCharacter, to ();
         "characters.save" @1 characters::SaveCharacter => characters::CharacterSaved, to ();
         "characters.commit" @1 characters::CommitCharacters => characters::CharactersCommitted, to ();
@@ -181,10 +188,13 @@ table! {
         "characters.abandon" @1 characters::AbandonCharacter => Done, to ();
         "spawner.*.start" @1 spawners::StartChild => spawners::MapSpawned, to SpawnerId;
         "spawner.*.stop" @1 spawners::StopChild => Done, to SpawnerId;
+        "spawner.*.hung" @1 spawners::EndHungChild => Done, to SpawnerId;
+        "spawner.*.clear" @1 spawners::ClearChild => Done, to SpawnerId;
         "spawner.*.list" @1 spawners::ListChildren => spawners::Children, to SpawnerId;
         "map.*.reserve" @1 seats::ReserveSeat => seats::SeatReserved, to ServerId;
         "map.*.cancel" @1 seats::CancelSeat => Done, to ServerId;
         "map.*.evict" @1 seats::EvictCharacter => Done, to ServerId;
+        "map.*.drain" @1 operations::DrainMap => Done, to ServerId;
     }
     events {
         "event.cluster.up" @1 events::ClusterUp;

@@ -18,7 +18,7 @@ async fn a_command_that_was_queued_does_not_run_late() {
     let operator = rig.backbone().await;
     let place = heard.all().len();
     rig.nats.hang().await;
-    let spawn = SpawnMap { map: "dungeon".parse().unwrap(), channel: None };
+    let spawn = SpawnMap { map: "dungeon".parse().unwrap(), channel: None, instance: false };
     let stop = StopMap { server: "spawn-1-forest-1".parse().unwrap() };
     is_late(&operator, spawn).await;
     is_late(&operator, stop).await;

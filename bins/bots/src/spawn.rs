@@ -91,7 +91,7 @@ impl Spawn {
 
     /// Commands a Map Server, and has it greet a client.
     async fn start(&self, backbone: &Backbone) -> anyhow::Result<ServerId> {
-        let spawn = SpawnMap { map: self.map.clone(), channel: None };
+        let spawn = SpawnMap { map: self.map.clone(), channel: None, instance: false };
         let spawned = backbone.call_within(&(), spawn, PATIENCE).await?;
         let id = spawned.life.server;
         let peers = backbone.call(&(), ListPeers {}).await?.maps;

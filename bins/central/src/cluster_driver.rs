@@ -97,7 +97,7 @@ pub(crate) fn new(backbone: &Backbone, life: Incarnation) -> (ClusterHandle, Dri
     let (ask, questions) = mpsc::channel(QUEUE);
     let (tell, news) = mpsc::channel(NEWS);
     let driver = Driver {
-        machine: Cluster::new(life),
+        machine: Cluster::new(life, 1, Default::default()),
         clock: Clock::new(),
         backbone: backbone.clone(),
         questions,
@@ -246,7 +246,8 @@ impl Driver {
                 self.errands.spawn(async move { Event::Started(job, command.await) });
             }
             Effect::Stop(caller, spawner, server) => {
-                let command = command(self.backbone.clone(), spawner, StopChild { server });
+                let command =
+                    command(self.backbone.clone(), spawner, StopChild { server, epoch: None });
                 self.errands.spawn(async move { Event::Stopped(caller, command.await.map(drop)) });
             }
         }

@@ -82,7 +82,7 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
     characters::serve(&mut service, &lobby.store).await?;
     service.live().await?;
     lifecycle.spawn_last("service", serve_until(service, backbone.clone(), closing.clone()));
-    let up = ClusterUp { central: lobby.settings.id.clone(), incarnation: life };
+    let up = ClusterUp { central: lobby.settings.id.clone(), incarnation: life, epoch: 0 };
     if let Err(error) = backbone.publish(&up).await {
         // The answer to its next beat tells everybody as much.
         warn!(%error, "nobody is told that a Cluster is up");

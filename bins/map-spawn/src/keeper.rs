@@ -124,12 +124,12 @@ impl Keeper {
                 }
                 None
             }
-            Order::Start(StartChild { map, channel }, reply) => {
+            Order::Start(StartChild { map, channel, .. }, reply) => {
                 let waiter = self.waiter();
                 self.starts.insert(waiter, reply);
                 Some(Event::Start { map, channel, waiter: Some(waiter) })
             }
-            Order::Stop(StopChild { server }, reply) => {
+            Order::Stop(StopChild { server, .. }, reply) => {
                 let waiter = self.waiter();
                 self.stops.insert(waiter, reply);
                 Some(Event::Stop { server, waiter })

@@ -9,7 +9,7 @@ use protocol::{
     backbone::{
         events::ClusterUp,
         maps::ListPeers,
-        spawners::{LeaveSpawner, RegisterSpawner, Spawner, SpawnerBeat},
+        spawners::{LeaveSpawner, Machine, RegisterSpawner, Spawner, SpawnerBeat},
     },
 };
 use tokio::{
@@ -153,6 +153,8 @@ impl Membership {
             spawner: self.me.spawner.clone(),
             incarnation: self.me.incarnation,
             used: *self.used.borrow(),
+            machine: Machine::default(),
+            pending: Vec::new(),
         };
         let heard = self.backbone.call_within(&(), beat, BEAT_WITHIN).await?;
         Ok(heard.known)

@@ -87,14 +87,13 @@ fn options(settings: &Settings) -> Options {
 }
 
 fn describe(settings: &Settings, maps: &BTreeSet<MapName>) -> Spawner {
-    Spawner {
-        spawner: settings.id.clone(),
-        incarnation: Incarnation::new(),
-        address: settings.advertise_address.clone(),
-        maps: maps.iter().cloned().collect(),
-        slots: settings.slots,
-        used: 0,
-    }
+    Spawner::new(
+        settings.id.clone(),
+        Incarnation::new(),
+        settings.advertise_address.clone(),
+        maps.iter().cloned().collect(),
+        settings.slots,
+    )
 }
 
 /// Starts the keeper of the children and the announcer of their events.

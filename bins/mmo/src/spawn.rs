@@ -24,7 +24,7 @@ pub(crate) struct Spawn {
 impl Spawn {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let backbone = self.link.connect().await?;
-        let spawn = SpawnMap { map: self.map, channel: self.channel };
+        let spawn = SpawnMap { map: self.map, channel: self.channel, instance: false };
         let spawned = backbone.call_within(&(), spawn, PATIENCE).await?;
         data(&serde_json::to_string(&spawned)?);
         backbone.close().await;

@@ -50,7 +50,7 @@ async fn a_typed_request_is_answered_by_the_one_it_is_for() {
             Ok(Done {})
         })
         .await;
-        let stop = StopChild { server: "town-1".parse().unwrap() };
+        let stop = StopChild { server: "town-1".parse().unwrap(), epoch: None };
         assert_eq!(central.call(&here, stop.clone()).await.unwrap(), Done {});
         let other = central.call(&"s2".parse().unwrap(), stop).await.unwrap_err();
         assert_eq!(other.code, Code::Unavailable, "{other}");

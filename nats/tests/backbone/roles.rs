@@ -208,9 +208,9 @@ async fn the_roles_do_their_work_together() {
         observer.call(&(), ListPeers {}).await.unwrap_err(); // denied, so the line before is live
 
         assert_eq!(map.call(&(), ListPeers {}).await.unwrap(), peers(1));
-        let spawn = SpawnMap { map: "town".parse().unwrap(), channel: None };
+        let spawn = SpawnMap { map: "town".parse().unwrap(), channel: None, instance: false };
         assert_eq!(operator.call(&(), spawn).await.unwrap_err().code, Code::NoSpawner);
-        let stop = StopChild { server: "town-1".parse().unwrap() };
+        let stop = StopChild { server: "town-1".parse().unwrap(), epoch: None };
         assert_eq!(operator.call(&s1, stop.clone()).await.unwrap(), Done {});
         assert_eq!(central.call(&s1, stop).await.unwrap(), Done {});
         let (incarnation, character) = (life().incarnation, protocol::CharacterId::new());
@@ -253,7 +253,7 @@ async fn a_denied_call_is_told_at_once_and_names_the_subject() {
             assert!(failure.message.contains("nats/conf"), "{failure}");
         }
         let spawner = nats.join("spawner", "spawn-1").await;
-        let spawn = SpawnMap { map: "town".parse().unwrap(), channel: None };
+        let spawn = SpawnMap { map: "town".parse().unwrap(), channel: None, instance: false };
         let failure = spawner.call_again(&(), spawn, SOON * 6, 3).await.unwrap_err();
         assert!(failure.message.contains("\"mmo.v1.main.cluster.spawn\""), "{failure}");
         assert_eq!(runs.load(std::sync::atomic::Ordering::SeqCst), 0);

@@ -73,24 +73,27 @@ impl World {
     fn new(count: usize) -> Outcome<Self> {
         let names = (0..NAMES).map(|number| format!("map-{number}").parse());
         let maps = names.collect::<Result<Vec<MapName>, _>>()?;
-        let mut world =
-            Self { cluster: Cluster::new(Incarnation::new()), maps, beats: Vec::new(), turn: 0 };
+        let mut world = Self {
+            cluster: Cluster::new(Incarnation::new(), 1, Default::default()),
+            maps,
+            beats: Vec::new(),
+            turn: 0,
+        };
         // One spawner more than they need, so that there is room for another map.
         for number in 0..=count.div_ceil(SLOTS) {
-            let spawner = Spawner {
-                spawner: format!("spawn-{number}").parse()?,
-                incarnation: Incarnation::new(),
-                address: "127.0.0.1".to_owned(),
-                maps: world.maps.clone(),
-                slots: u32::try_from(SLOTS)?,
-                used: 0,
-            };
+            let spawner = Spawner::new(
+                format!("spawn-{number}").parse()?,
+                Incarnation::new(),
+                "127.0.0.1".to_owned(),
+                world.maps.clone(),
+                u32::try_from(SLOTS)?,
+            );
             world.ask(Asked::RegisterSpawner(spawner));
         }
         for number in 0..count {
             let server = world.map_server(number)?;
             let (life, population) = (server.life(), server.population);
-            world.beats.push(MapBeat { life, population, load: 0.5 });
+            world.beats.push(MapBeat { life, population, load: 0.5, taken: 0, claimed: false });
             world.ask(Asked::RegisterMap(server));
         }
         Ok(world)
@@ -111,6 +114,7 @@ impl World {
             capacity: 200,
             spawner: Some(spawner),
             version: "0".to_owned(),
+            claimed: false,
         })
     }
 
@@ -132,7 +136,7 @@ impl World {
 
     /// A spawn from the command to the spawner's answer.
     fn spawn(&mut self) {
-        let spawn = SpawnMap { map: self.map(), channel: None };
+        let spawn = SpawnMap { map: self.map(), channel: None, instance: false };
         for effect in self.ask(Asked::Spawn(spawn, SECOND)) {
             if let Effect::Start(job, ..) = effect {
                 let refused = Err(Failure::new(Code::SpawnFailed, "only measured"));

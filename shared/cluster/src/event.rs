@@ -6,6 +6,7 @@ use protocol::{
     Failure, ServerId, SpawnerId,
     backbone::{
         Life,
+        desired::DesiredState,
         events::{MapChanged, MapDown, MapUp, SpawnerDown, SpawnerUp},
         maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer, Peers, Route, Routed},
         spawners::{
@@ -63,6 +64,8 @@ pub enum Asked {
     Spawn(SpawnMap, Duration),
     /// The end of a Map Server. [`Answer::Done`].
     Stop(StopMap),
+    /// Another state is desired from now on. [`Answer::Done`].
+    Desire(DesiredState),
 }
 
 /// What to do about it, in this order.

@@ -6,8 +6,10 @@
 //! - [`machine`]: [`Cluster::handle`], the one way in.
 //! - [`registry`]: Map Servers: registration, beats, silence, view numbers.
 //! - [`fleet`]: Map Spawn Servers and the spawns under way.
+//! - [`desired`]: whether what is meant to run makes sense.
 //! - [`placement`]: which Map Server for a character, which spawner for a map.
 
+pub mod desired;
 pub mod event;
 pub mod fleet;
 pub mod machine;

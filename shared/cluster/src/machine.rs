@@ -5,6 +5,7 @@ use std::time::Duration;
 use protocol::{
     Channel, Code, Failure, Incarnation, MapName,
     backbone::{
+        desired::DesiredState,
         maps::{BeatHeard, MapServer, Peers, Route, Routed},
         spawners::{SpawnMap, SpawnerRegistered, StartChild, StopMap},
     },
@@ -22,12 +23,15 @@ use crate::{
 pub struct Cluster {
     registry: Registry,
     fleet: Fleet,
+    /// This leader's term.
+    epoch: u64,
+    desired: DesiredState,
 }
 
 impl Cluster {
-    /// An empty Cluster.
-    pub fn new(life: Incarnation) -> Self {
-        Self { registry: Registry::new(life), fleet: Fleet::default() }
+    /// A Cluster that knows nobody yet, in its term as the leader.
+    pub fn new(life: Incarnation, epoch: u64, desired: DesiredState) -> Self {
+        Self { registry: Registry::new(life), fleet: Fleet::default(), epoch, desired }
     }
 
     /// The Map Servers that live.
@@ -68,7 +72,10 @@ impl Cluster {
                 Ok(Answer::Done)
             }
             Asked::RegisterSpawner(spawner) => self.fleet.register(spawner, now, out).map(|()| {
-                Answer::SpawnerRegistered(SpawnerRegistered { view: self.registry.view() })
+                Answer::SpawnerRegistered(SpawnerRegistered {
+                    view: self.registry.view(),
+                    epoch: self.epoch,
+                })
             }),
             Asked::SpawnerBeat(beat) => {
                 let known = self.fleet.beat(&beat, now);
@@ -89,6 +96,10 @@ impl Cluster {
                 Ok(()) => return,
                 Err(failure) => Err(failure),
             },
+            Asked::Desire(desired) => {
+                self.desired = desired;
+                Ok(Answer::Done)
+            }
             Asked::Stop(stop) => match self.stop(caller, &stop, out) {
                 Ok(()) => return,
                 Err(failure) => Err(failure),
@@ -123,7 +134,14 @@ impl Cluster {
                 .registry
                 .free_channel(&spawn.map, |channel| self.fleet.is_starting(&spawn.map, channel)),
         };
-        let start = StartChild { map: spawn.map, channel: Some(channel) };
+        let start = StartChild {
+            map: spawn.map,
+            channel: Some(channel),
+            capacity: None,
+            cost: None,
+            restart: None,
+            epoch: None,
+        };
         self.fleet.start(caller, spawner, start, now + patience, out);
         Ok(())
     }

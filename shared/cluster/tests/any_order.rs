@@ -60,6 +60,7 @@ fn map_server(id: u8, life: u8, port: u8) -> MapServer {
         capacity: 9,
         spawner: None,
         version: "0".to_owned(),
+        claimed: false,
     }
 }
 
@@ -70,22 +71,23 @@ fn event(step: &Step, caller: Caller) -> Event {
             life: map_server(id, life, 0).life(),
             population: population.into(),
             load: 0.0,
+            taken: 0,
+            claimed: false,
         }),
         Step::Leave { id, life } => Asked::LeaveMap(LeaveMap {
             life: map_server(id, life, 0).life(),
             reason: "gone".to_owned(),
         }),
-        Step::Spawner { id } => Asked::RegisterSpawner(Spawner {
-            spawner: format!("s-{id}").parse().unwrap(),
-            incarnation: life_of(id, 0),
-            address: "127.0.0.1".to_owned(),
-            maps: vec!["town".parse().unwrap()],
-            slots: 2,
-            used: 0,
-        }),
+        Step::Spawner { id } => Asked::RegisterSpawner(Spawner::new(
+            format!("s-{id}").parse().unwrap(),
+            life_of(id, 0),
+            "127.0.0.1".to_owned(),
+            vec!["town".parse().unwrap()],
+            2,
+        )),
         Step::Spawn { channel } => {
             let channel = channel.map(|number| Channel(number.into()));
-            let spawn = SpawnMap { map: "town".parse().unwrap(), channel };
+            let spawn = SpawnMap { map: "town".parse().unwrap(), channel, instance: false };
             Asked::Spawn(spawn, Duration::from_secs(2))
         }
         Step::Wait { .. } => return Event::Tick,
@@ -129,7 +131,7 @@ proptest! {
 
     #[test]
     fn a_peer_that_hears_everything_knows_everything(steps in prop::collection::vec(step(), 1..120)) {
-        let mut cluster = Cluster::new(Incarnation::new());
+        let mut cluster = Cluster::new(Incarnation::new(), 1, Default::default());
         let (mut peer, mut now) = (Peer::default(), Duration::ZERO);
         let mut waiting: BTreeSet<Caller> = BTreeSet::new();
         let quiet = std::iter::repeat_n(Step::Wait { ms: 1000 }, 3);

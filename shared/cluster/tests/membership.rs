@@ -9,7 +9,7 @@ use protocol::{
     Channel, Code, ConnectionKey, Failure, Incarnation,
     backbone::{
         maps::{LeaveMap, MapBeat, MapServer, Route},
-        spawners::{MapSpawned, SpawnMap, Spawner, SpawnerBeat},
+        spawners::{Machine, MapSpawned, SpawnMap, Spawner, SpawnerBeat},
     },
 };
 
@@ -26,18 +26,18 @@ fn map_server(id: &str, port: u16) -> MapServer {
         capacity: 2,
         spawner: None,
         version: "0".to_owned(),
+        claimed: false,
     }
 }
 
 fn spawner(id: &str, slots: u32) -> Spawner {
-    Spawner {
-        spawner: id.parse().unwrap(),
-        incarnation: Incarnation::new(),
-        address: "127.0.0.1".to_owned(),
-        maps: vec!["town".parse().unwrap()],
+    Spawner::new(
+        id.parse().unwrap(),
+        Incarnation::new(),
+        "127.0.0.1".to_owned(),
+        vec!["town".parse().unwrap()],
         slots,
-        used: 0,
-    }
+    )
 }
 
 /// A Cluster with a clock that the test moves.
@@ -49,7 +49,11 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { cluster: Cluster::new(Incarnation::new()), now: Duration::ZERO, callers: 0 }
+        Self {
+            cluster: Cluster::new(Incarnation::new(), 1, Default::default()),
+            now: Duration::ZERO,
+            callers: 0,
+        }
     }
 
     fn handle(&mut self, event: Event) -> Vec<Effect> {
@@ -86,7 +90,7 @@ impl Bench {
     }
 
     fn beat(&mut self, server: &MapServer, population: u32) -> (bool, Vec<News>) {
-        let beat = MapBeat { life: server.life(), population, load: 0.0 };
+        let beat = MapBeat { life: server.life(), population, load: 0.0, taken: 0, claimed: false };
         match self.ask(Asked::MapBeat(beat)) {
             (Ok(Answer::BeatHeard(heard)), news) => (heard.known, news),
             other => panic!("{other:?}"),
@@ -205,7 +209,7 @@ fn a_spawn_goes_to_the_least_loaded_spawner_and_two_at_once_get_two_channels() {
     bench.must(Asked::RegisterSpawner(Spawner { used: 3, ..spawner("busy", 4) }));
     bench.must(Asked::RegisterSpawner(Spawner { used: 3, ..spawner("idle", 8) }));
     let mut spawn = |caller| {
-        let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None };
+        let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None, instance: false };
         let asked = Asked::Spawn(wanted, 5 * SECOND);
         bench.handle(Event::Asked(Caller(caller), asked))
     };
@@ -259,7 +263,7 @@ fn spawns_that_come_faster_than_beats_are_spread_over_the_spawners() {
     }
     let mut started = Vec::new();
     for number in 1..=4 {
-        let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None };
+        let wanted = SpawnMap { map: "town".parse().unwrap(), channel: None, instance: false };
         let asked = Asked::Spawn(wanted, 5 * SECOND);
         let effects = bench.handle(Event::Asked(Caller(100 + number), asked));
         let [Effect::Start(job, to, child)] = &effects[..] else { panic!("{effects:?}") };
@@ -286,7 +290,7 @@ fn spawns_that_come_faster_than_beats_are_spread_over_the_spawners() {
 fn a_spawn_for_an_unknown_map_names_the_known_ones() {
     let mut bench = Bench::new();
     bench.must(Asked::RegisterSpawner(spawner("s", 1)));
-    let spawn = SpawnMap { map: "moon".parse().unwrap(), channel: None };
+    let spawn = SpawnMap { map: "moon".parse().unwrap(), channel: None, instance: false };
     let failure = bench.ask(Asked::Spawn(spawn, SECOND)).0.unwrap_err();
     assert_eq!(failure.code, Code::MapUnknown);
     assert!(failure.message.contains("town"), "{failure}");
@@ -302,7 +306,13 @@ fn a_second_spawner_with_a_live_id_is_refused_until_the_first_is_silent() {
     assert_eq!(failure.code, Code::IdInUse);
     bench.now += cluster::SUSPECT;
     assert!(bench.ask(Asked::RegisterSpawner(second)).0.is_ok());
-    let beat = SpawnerBeat { spawner: first.spawner, incarnation: first.incarnation, used: 0 };
+    let beat = SpawnerBeat {
+        spawner: first.spawner,
+        incarnation: first.incarnation,
+        used: 0,
+        machine: Machine::default(),
+        pending: Vec::new(),
+    };
     let (heard, _) = bench.ask(Asked::SpawnerBeat(beat));
     assert!(matches!(heard, Ok(Answer::BeatHeard(heard)) if !heard.known));
 }

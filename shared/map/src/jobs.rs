@@ -209,7 +209,7 @@ impl Desk {
 
     /// Starts a Map Server and finds out how it is reached.
     async fn spawn(&self, map: MapName) -> Result<Box<MapServer>, Failure> {
-        let spawn = SpawnMap { map, channel: None };
+        let spawn = SpawnMap { map, channel: None, instance: false };
         let spawned = self.backbone.call_within(&(), spawn, SPAWN).await?;
         let peers = self.backbone.call_within(&(), ListPeers {}, WARP_STEP).await?;
         let server = peers.maps.into_iter().find(|server| server.life() == spawned.life);

@@ -134,8 +134,13 @@ impl Membership {
 
     async fn beat(&mut self, vitals: Vitals) -> Result<(), Failure> {
         self.own.population = vitals.population;
-        let beat =
-            MapBeat { life: self.own.life(), population: vitals.population, load: vitals.load };
+        let beat = MapBeat {
+            life: self.own.life(),
+            population: vitals.population,
+            load: vitals.load,
+            taken: 0,
+            claimed: false,
+        };
         match self.backbone.call_within(&(), beat, BEAT).await {
             Ok(heard) if !heard.known => self.register_again().await?,
             Ok(heard) => {

@@ -307,6 +307,7 @@ fn describe(settings: &Settings, port: u16) -> MapServer {
         capacity: settings.capacity,
         spawner: settings.spawner.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        claimed: false,
     }
 }
 

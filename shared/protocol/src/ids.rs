@@ -161,6 +161,8 @@ name_id! {
     SpawnerId, "spawner id";
     /// A map, such as `town`.
     MapName, "map name";
+    /// A word that says what a spawner's machine is good for, such as `gpu` or `eu-west`.
+    Label, "label";
 }
 
 uuid_id! {

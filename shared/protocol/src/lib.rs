@@ -26,8 +26,8 @@ mod text;
 
 pub use failure::{Code, Failure};
 pub use ids::{
-    AccountId, Channel, CharacterId, EntityId, Incarnation, MapName, Realm, RequestId, ServerId,
-    SessionId, SpawnerId,
+    AccountId, Channel, CharacterId, EntityId, Incarnation, Label, MapName, Realm, RequestId,
+    ServerId, SessionId, SpawnerId,
 };
 pub use secret::{AccessToken, ConnectionKey, ResumeTicket, Ticket};
 pub use world::{CharacterState, ConnectionInfo, LedgerEntry, Position};

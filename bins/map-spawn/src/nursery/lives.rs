@@ -127,6 +127,7 @@ impl Nursery {
             server: server.clone(),
             how: end.how,
             restart_in_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            held: false,
         }));
         if let Some(wait) = wait {
             child.phase = Phase::Waiting { until: now + wait, told };

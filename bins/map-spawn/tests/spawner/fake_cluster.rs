@@ -49,20 +49,19 @@ impl FakeCluster {
                     return Err(Failure::new(Code::IdInUse, "it lives on 10.1.1.1"));
                 }
                 it.note(Told::Registered(spawner));
-                Ok(SpawnerRegistered { view })
+                Ok(SpawnerRegistered { view, epoch: 1 })
             }
         };
         service.add::<RegisterSpawner, _, _>(&(), register).await.unwrap();
         let it = cluster.clone();
         let peers = move |_: ListPeers| {
-            let other = Spawner {
-                spawner: "s".parse().unwrap(),
-                incarnation: Incarnation::new(),
-                address: "10.1.1.1".to_owned(),
-                maps: vec![],
-                slots: 1,
-                used: 0,
-            };
+            let other = Spawner::new(
+                "s".parse().unwrap(),
+                Incarnation::new(),
+                "10.1.1.1".to_owned(),
+                vec![],
+                1,
+            );
             let refuses = it.refuses.load(Ordering::SeqCst);
             let spawners = refuses.then_some(other).into_iter().collect();
             async move { Ok(Peers { view, maps: vec![], spawners }) }

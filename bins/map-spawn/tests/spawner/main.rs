@@ -30,12 +30,12 @@ use crate::{
 };
 
 async fn start(backbone: &Backbone, map: &str) -> Result<MapSpawned, Failure> {
-    let order = StartChild { map: map.parse().unwrap(), channel: None };
+    let order = StartChild::new(map.parse().unwrap(), None);
     backbone.call_within(&"s".parse().unwrap(), order, PATIENCE).await
 }
 
 async fn stop(backbone: &Backbone, server: &str) -> Result<(), Failure> {
-    let order = StopChild { server: server.parse().unwrap() };
+    let order = StopChild { server: server.parse().unwrap(), epoch: None };
     backbone.call_within(&"s".parse().unwrap(), order, PATIENCE).await.map(drop)
 }
 
@@ -261,7 +261,7 @@ async fn a_cluster_that_lost_its_registry_is_told_again() {
         }
     };
     registered(2).await;
-    let up = ClusterUp { central: "c".parse().unwrap(), incarnation: Incarnation::new() };
+    let up = ClusterUp { central: "c".parse().unwrap(), incarnation: Incarnation::new(), epoch: 1 };
     let said = Instant::now();
     backbone.publish(&up).await.unwrap();
     registered(3).await;

@@ -16,6 +16,7 @@ fn target() -> Box<MapServer> {
         capacity: 9,
         spawner: None,
         version: "0".to_owned(),
+        claimed: false,
     })
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn server(id: &str, map: &str) -> MapServer {
         capacity: 2,
         spawner: None,
         version: "0".to_owned(),
+        claimed: false,
     }
 }
 

@@ -29,6 +29,7 @@ fn server(n: u8) -> MapServer {
         capacity: 9,
         spawner: None,
         version: "0".to_owned(),
+        claimed: false,
     }
 }
 

@@ -16,6 +16,9 @@ pub struct ClusterUp {
     pub central: ServerId,
     /// Its life.
     pub incarnation: Incarnation,
+    /// Its term as the leader: commands of an older one are refused from now on.
+    #[serde(default)]
+    pub epoch: u64,
 }
 
 /// A Map Server is up.
@@ -97,8 +100,12 @@ pub struct ChildEnded {
     pub server: ServerId,
     /// How: an exit status, a signal, or that it never registered.
     pub how: String,
-    /// In how many milliseconds it is started again; `None` when it was told to stop.
+    /// In how many milliseconds it is started again; `None` when it was told to stop, or when it
+    /// is held.
     pub restart_in_ms: Option<u64>,
+    /// Whether it crashed so often that it is not started again until somebody says so.
+    #[serde(default)]
+    pub held: bool,
 }
 
 /// Somebody logged in.

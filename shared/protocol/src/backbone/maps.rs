@@ -32,6 +32,9 @@ pub struct MapServer {
     pub spawner: Option<SpawnerId>,
     /// Its program's version.
     pub version: String,
+    /// Whether it is an instance that a party has claimed.
+    #[serde(default)]
+    pub claimed: bool,
 }
 
 impl MapServer {
@@ -69,6 +72,12 @@ pub struct MapBeat {
     pub population: u32,
     /// Share of the tick's time spent working, 0 to 1 and beyond.
     pub load: f32,
+    /// Places that are taken: by players, and by those on their way.
+    #[serde(default)]
+    pub taken: u32,
+    /// Whether it is an instance that a party has claimed.
+    #[serde(default)]
+    pub claimed: bool,
 }
 
 /// The Cluster heard a beat.

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`maps`]: Map Servers and the Cluster: registration, beats, routes.
 //! - [`spawners`]: Map Spawn Servers and the Cluster, and the commands a spawner takes.
+//! - [`desired`]: what is meant to run. [`operations`]: how it fares, and emptying a part of it.
 //! - [`seats`]: places kept on a Map Server for a character on its way.
 //! - [`characters`]: load, save and hand over, as Central's `characters` service does it.
 //! - [`events`]: what everybody may hear.
@@ -10,8 +11,10 @@
 //! Which subject carries which type stands in one table, in the `nats` crate.
 
 pub mod characters;
+pub mod desired;
 pub mod events;
 pub mod maps;
+pub mod operations;
 pub mod seats;
 pub mod spawners;
 
