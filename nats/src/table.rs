@@ -178,6 +178,7 @@ table! {
         "cluster.desire" @1 desired::SetDesired => desired::DesiredState, to ();
         "cluster.drain" @1 operations::Drain => operations::Draining, to ();
         "cluster.undrain" @1 operations::AbortDrain => operations::Draining, to ();
+        "cluster.rebalance" @1 operations::Rebalance => operations::Draining, to ();
         "cluster.fate" @1 operations::AskFate => operations::LifesFate, to ();
         "cluster.queue" @1 operations::Enqueue => operations::Placed, to ();
         "characters.load" @1 characters::LoadCharacter => characters::LoadedCharacter, to ();

@@ -3,19 +3,19 @@
 
 use std::{
     collections::HashMap,
+    future::Future,
     time::{Duration, Instant},
 };
 
 use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, Fate, News, TICK};
 use nats::{Backbone, BackboneError, Request, Service};
 use protocol::{
-    Code, Failure, Incarnation, SpawnerId,
+    Code, Failure, Incarnation,
     backbone::{
         Done, Life,
         maps::{LeaveMap, ListPeers, MapBeat, RegisterMap, Route},
-        spawners::{
-            LeaveSpawner, RegisterSpawner, SpawnMap, SpawnerBeat, StartChild, StopChild, StopMap,
-        },
+        operations::{AbortDrain, Drain, Enqueue, GetStatus, Rebalance},
+        spawners::{LeaveSpawner, RegisterSpawner, SpawnMap, SpawnerBeat, StopMap},
     },
 };
 use tokio::{
@@ -149,7 +149,12 @@ impl ClusterHandle {
         self.add(service, |_: ListPeers| Asked::Peers, peers).await?;
         self.add(service, |ask: Route| Asked::Route(ask), routed).await?;
         self.add(service, |ask: SpawnMap| Asked::Spawn(ask, SPAWNER), map_spawned).await?;
-        self.add(service, |ask: StopMap| Asked::Stop(ask), done).await
+        self.add(service, |ask: StopMap| Asked::Stop(ask), done).await?;
+        self.add(service, |ask: Enqueue| Asked::Enqueue(ask), placed).await?;
+        self.add(service, |_: GetStatus| Asked::Status, status).await?;
+        self.add(service, |ask: Drain| Asked::Drain(ask), draining).await?;
+        self.add(service, |ask: AbortDrain| Asked::AbortDrain(ask), draining).await?;
+        self.add(service, |_: Rebalance| Asked::Rebalance, draining).await
     }
 
     async fn add<R: Request<To = ()>>(
@@ -189,6 +194,9 @@ answers! {
     spawner_registered: SpawnerRegistered(protocol::backbone::spawners::SpawnerRegistered);
     peers: Peers(protocol::backbone::maps::Peers);
     routed: Routed(protocol::backbone::maps::Routed);
+    placed: Placed(protocol::backbone::operations::Placed);
+    status: Status(protocol::backbone::operations::ClusterStatus);
+    draining: Draining(protocol::backbone::operations::Draining);
     map_spawned: MapSpawned(protocol::backbone::spawners::MapSpawned);
 }
 
@@ -229,6 +237,20 @@ impl Driver {
         Event::Asked(caller, question.asked)
     }
 
+    /// A command to another server, on its way once it is awaited.
+    fn command<R: Request>(
+        &self,
+        to: R::To,
+        body: R,
+        within: Duration,
+    ) -> impl Future<Output = Result<R::Reply, Failure>> + Send + 'static
+    where
+        R::To: Send + Sync + 'static,
+    {
+        let backbone = self.backbone.clone();
+        async move { backbone.call_within(&to, body, within).await }
+    }
+
     fn carry_out(&mut self, effect: Effect) {
         match effect {
             Effect::Answer(caller, answer) => {
@@ -242,24 +264,28 @@ impl Driver {
                 }
             }
             Effect::Start(job, spawner, child) => {
-                let command = command::<StartChild>(self.backbone.clone(), spawner, child);
-                self.errands.spawn(async move { Event::Started(job, command.await) });
+                let started = self.command(spawner, child, SPAWNER);
+                self.errands.spawn(async move { Event::Started(job, started.await) });
             }
-            Effect::Stop(caller, spawner, server) => {
-                let command =
-                    command(self.backbone.clone(), spawner, StopChild { server, epoch: None });
-                self.errands.spawn(async move { Event::Stopped(caller, command.await.map(drop)) });
+            Effect::Stop(job, spawner, stop) => {
+                let stopped = self.command(spawner, stop, SPAWNER);
+                self.errands.spawn(async move { Event::Stopped(job, stopped.await.map(drop)) });
+            }
+            Effect::Drain(job, server, drain) => {
+                let heard = self.command(server, drain, MACHINE);
+                self.errands.spawn(async move { Event::DrainHeard(job, heard.await.map(drop)) });
+            }
+            Effect::EndHung(spawner, hung) => {
+                let heard = self.command(spawner.clone(), hung, MACHINE);
+                self.errands.spawn(async move {
+                    if let Err(failure) = heard.await {
+                        warn!(%spawner, %failure, "a hung Map Server is left to itself");
+                    }
+                    Event::Tick
+                });
             }
         }
     }
-}
-
-async fn command<R: Request<To = SpawnerId>>(
-    backbone: Backbone,
-    spawner: SpawnerId,
-    body: R,
-) -> Result<R::Reply, Failure> {
-    backbone.call_within(&spawner, body, SPAWNER).await
 }
 
 impl Herald {

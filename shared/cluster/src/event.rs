@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub use protocol::backbone::operations::Fate;
 use protocol::{
     Failure, ServerId, SpawnerId,
     backbone::{
@@ -9,9 +10,10 @@ use protocol::{
         desired::DesiredState,
         events::{MapChanged, MapDown, MapUp, SpawnerDown, SpawnerUp},
         maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer, Peers, Route, Routed},
+        operations::{AbortDrain, ClusterStatus, Drain, DrainMap, Draining, Enqueue, Placed},
         spawners::{
-            LeaveSpawner, MapSpawned, SpawnMap, Spawner, SpawnerBeat, SpawnerRegistered,
-            StartChild, StopMap,
+            EndHungChild, LeaveSpawner, MapSpawned, SpawnMap, Spawner, SpawnerBeat,
+            SpawnerRegistered, StartChild, StopChild, StopMap,
         },
     },
 };
@@ -20,7 +22,7 @@ use protocol::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Caller(pub u64);
 
-/// A command on its way to a spawner, numbered by the machine.
+/// A command on its way to another server, numbered by the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Job(pub u64);
 
@@ -32,7 +34,9 @@ pub enum Event {
     /// A spawner answered [`Effect::Start`].
     Started(Job, Result<MapSpawned, Failure>),
     /// A spawner answered [`Effect::Stop`].
-    Stopped(Caller, Result<(), Failure>),
+    Stopped(Job, Result<(), Failure>),
+    /// A Map Server answered [`Effect::Drain`].
+    DrainHeard(Job, Result<(), Failure>),
     /// Time has passed; wanted every [`crate::TICK`].
     Tick,
     /// Servers can be heard again: until now their silence meant nothing.
@@ -66,6 +70,16 @@ pub enum Asked {
     Stop(StopMap),
     /// Another state is desired from now on. [`Answer::Done`].
     Desire(DesiredState),
+    /// How desired and living agree. [`Answer::Status`].
+    Status,
+    /// A part of the cluster emptied. [`Answer::Draining`].
+    Drain(Drain),
+    /// A drain taken back. [`Answer::Draining`].
+    AbortDrain(AbortDrain),
+    /// Empty maps on the spawners that have the fewest. [`Answer::Draining`].
+    Rebalance,
+    /// A place for a character that was selected, or a position in the queue. [`Answer::Placed`].
+    Enqueue(Enqueue),
 }
 
 /// What to do about it, in this order.
@@ -78,7 +92,11 @@ pub enum Effect {
     /// Have a spawner start a Map Server, and report [`Event::Started`].
     Start(Job, SpawnerId, StartChild),
     /// Have a spawner stop a Map Server, and report [`Event::Stopped`].
-    Stop(Caller, SpawnerId, ServerId),
+    Stop(Job, SpawnerId, StopChild),
+    /// Tell a spawner that a life of one of its Map Servers hangs.
+    EndHung(SpawnerId, EndHungChild),
+    /// Tell a Map Server to send its players on, and report [`Event::DrainHeard`].
+    Drain(Job, ServerId, DrainMap),
 }
 
 /// The answer to what was asked.
@@ -98,19 +116,14 @@ pub enum Answer {
     Fate(Fate),
     /// A Map Server was started.
     MapSpawned(MapSpawned),
+    /// How desired and living agree.
+    Status(ClusterStatus),
+    /// What is being emptied.
+    Draining(Draining),
+    /// A place, or a position.
+    Placed(Placed),
     /// Nothing more to say.
     Done,
-}
-
-/// Whether a life of a Map Server goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It beats.
-    Alive,
-    /// It has ended, or was silent for so long that it is passed over.
-    Gone,
-    /// It was heard of no more, or not yet, but may come back with what it has not saved.
-    Unsure,
 }
 
 /// What everybody is told.

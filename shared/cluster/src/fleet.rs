@@ -1,4 +1,4 @@
-//! Map Spawn Servers and the spawns under way.
+//! Map Spawn Servers, and what they were told to start and to stop.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,13 +9,13 @@ use protocol::{
     Channel, Code, Failure, MapName, SpawnerId,
     backbone::{
         events::{SpawnerDown, SpawnerUp},
-        spawners::{LeaveSpawner, MapSpawned, Spawner, SpawnerBeat, StartChild},
+        spawners::{ChildState, LeaveSpawner, Pending, Spawner, SpawnerBeat, StartChild},
     },
 };
 
 use crate::{
     REMOVED, SUSPECT,
-    event::{Answer, Caller, Effect, Job, News},
+    event::{Caller, Effect, Job, News},
 };
 
 #[derive(Debug)]
@@ -24,12 +24,19 @@ struct Known {
     heard: Duration,
 }
 
-#[derive(Debug)]
-struct Start {
-    caller: Caller,
-    spawner: SpawnerId,
-    child: StartChild,
-    until: Duration,
+/// A start under way.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Who waits for it; `None`: the Cluster itself wants it.
+    pub caller: Option<Caller>,
+    /// Who was told.
+    pub spawner: SpawnerId,
+    /// What.
+    pub child: StartChild,
+    /// When it is given up.
+    pub until: Duration,
+    /// Whether a party wants it for itself.
+    pub instance: bool,
 }
 
 /// Every spawner that lives, and what they were told to start.
@@ -37,7 +44,6 @@ struct Start {
 pub struct Fleet {
     known: BTreeMap<SpawnerId, Known>,
     starts: BTreeMap<Job, Start>,
-    jobs: u64,
 }
 
 impl Fleet {
@@ -46,16 +52,42 @@ impl Fleet {
         self.known.values().map(|known| &known.spawner)
     }
 
+    /// One of them.
+    pub fn get(&self, spawner: &SpawnerId) -> Option<&Spawner> {
+        self.known.get(spawner).map(|known| &known.spawner)
+    }
+
+    /// Whether a spawner's beats come in time.
+    pub fn is_healthy(&self, spawner: &SpawnerId, now: Duration) -> bool {
+        let known = self.known.get(spawner);
+        known.is_some_and(|known| now.saturating_sub(known.heard) < SUSPECT)
+    }
+
     /// Every spawner whose beats come in time.
     pub fn healthy(&self, now: Duration) -> impl Iterator<Item = &Spawner> {
         let fresh = move |known: &&Known| now.saturating_sub(known.heard) < SUSPECT;
         self.known.values().filter(fresh).map(|known| &known.spawner)
     }
 
-    /// What a spawner was told to start and has not answered yet.
-    pub fn starting(&self, spawner: &SpawnerId) -> impl Iterator<Item = &StartChild> {
-        let its = self.starts.values().filter(move |start| start.spawner == *spawner);
-        its.map(|start| &start.child)
+    /// Map Servers that spawners have and that do not serve now.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.spawners().flat_map(|spawner| &spawner.pending)
+    }
+
+    /// What spawners were told to start and have not answered yet.
+    pub fn starts(&self) -> impl Iterator<Item = &Start> {
+        self.starts.values()
+    }
+
+    /// What a spawner was told to start and does not tell of yet.
+    pub fn unheard_starts(&self) -> impl Iterator<Item = &Start> {
+        self.starts.values().filter(|start| {
+            let pending = self.get(&start.spawner).map_or(&[][..], |spawner| &spawner.pending);
+            let is_it = |pending: &Pending| {
+                pending.map == start.child.map && Some(pending.channel) == start.child.channel
+            };
+            !pending.iter().any(is_it)
+        })
     }
 
     /// The maps that some spawner may run.
@@ -63,11 +95,17 @@ impl Fleet {
         self.spawners().flat_map(|spawner| &spawner.maps).collect()
     }
 
-    /// Whether a spawner was told to start this channel and has not answered.
-    pub fn is_starting(&self, map: &MapName, channel: Channel) -> bool {
-        self.starts
-            .values()
-            .any(|start| start.child.map == *map && start.child.channel == Some(channel))
+    /// Whether a channel is spoken for by a start under way, or by a Map Server that is dead or
+    /// not there yet.
+    pub fn has_spoken_for(&self, map: &MapName, channel: Channel) -> bool {
+        let starting = self.starts.values().map(|start| &start.child);
+        let mut starting =
+            starting.filter(|child| child.map == *map && child.channel == Some(channel));
+        let comes = |pending: &Pending| pending.state != ChildState::Stopping;
+        let mut pending = self
+            .pending()
+            .filter(|pending| pending.map == *map && pending.channel == channel && comes(pending));
+        starting.next().is_some() || pending.next().is_some()
     }
 
     /// Takes in a spawner, or the same one again.
@@ -98,14 +136,14 @@ impl Fleet {
         let id = spawner.spawner.clone();
         let known = Known { spawner: spawner.clone(), heard: now };
         let before = self.known.insert(id, known).map(|before| before.spawner);
-        if before.as_ref() != Some(&spawner) {
+        if before.is_none_or(|before| is_news(&before, &spawner)) {
             out.push(Effect::Tell(News::SpawnerUp(SpawnerUp { spawner })));
         }
         Ok(())
     }
 
     /// Notes that a spawner lives. False: this Cluster does not know it.
-    pub fn beat(&mut self, beat: &SpawnerBeat, now: Duration) -> bool {
+    pub fn beat(&mut self, beat: SpawnerBeat, now: Duration) -> bool {
         let known = self.known.get_mut(&beat.spawner);
         let Some(known) = known.filter(|known| known.spawner.incarnation == beat.incarnation)
         else {
@@ -113,6 +151,8 @@ impl Fleet {
         };
         known.heard = now;
         known.spawner.used = beat.used;
+        known.spawner.machine = beat.machine;
+        known.spawner.pending = beat.pending;
         true
     }
 
@@ -129,7 +169,7 @@ impl Fleet {
         self.known.values_mut().for_each(|known| known.heard = now);
     }
 
-    /// Removes those whose beats have stopped, and answers whoever has waited long enough.
+    /// Removes those whose beats have stopped.
     pub fn remove_silent(&mut self, now: Duration, out: &mut Vec<Effect>) {
         let silent = |known: &&Known| now.saturating_sub(known.heard) >= REMOVED;
         let gone: Vec<SpawnerId> =
@@ -137,38 +177,22 @@ impl Fleet {
         for spawner in gone {
             self.remove(&spawner, "silent for three beats", out);
         }
+    }
+
+    /// Notes that a spawner is told to start a Map Server.
+    pub fn begin(&mut self, job: Job, start: Start) {
+        self.starts.insert(job, start);
+    }
+
+    /// A start was answered; `None`: it was given up before.
+    pub fn end(&mut self, job: Job) -> Option<Start> {
+        self.starts.remove(&job)
+    }
+
+    /// The starts that have waited long enough.
+    pub fn late(&self, now: Duration) -> Vec<Job> {
         let late = self.starts.iter().filter(|(_, start)| start.until <= now);
-        for job in late.map(|(job, _)| *job).collect::<Vec<_>>() {
-            let failure = Failure::new(Code::SpawnFailed, "the spawner did not answer in time");
-            self.started(job, Err(failure), out);
-        }
-    }
-
-    /// Has a spawner start a Map Server; the caller is answered at `until` at the latest.
-    pub fn start(
-        &mut self,
-        caller: Caller,
-        spawner: SpawnerId,
-        child: StartChild,
-        until: Duration,
-        out: &mut Vec<Effect>,
-    ) {
-        self.jobs += 1;
-        let job = Job(self.jobs);
-        out.push(Effect::Start(job, spawner.clone(), child.clone()));
-        self.starts.insert(job, Start { caller, spawner, child, until });
-    }
-
-    /// Passes a spawner's answer on to whoever asked for the start, once.
-    pub fn started(
-        &mut self,
-        job: Job,
-        result: Result<MapSpawned, Failure>,
-        out: &mut Vec<Effect>,
-    ) {
-        if let Some(start) = self.starts.remove(&job) {
-            out.push(Effect::Answer(start.caller, result.map(Answer::MapSpawned)));
-        }
+        late.map(|(job, _)| *job).collect()
     }
 
     fn remove(&mut self, spawner: &SpawnerId, reason: &str, out: &mut Vec<Effect>) {
@@ -179,4 +203,15 @@ impl Fleet {
             reason: reason.to_owned(),
         })));
     }
+}
+
+/// Whether a spawner that registers again is another one than before, or can do something else.
+fn is_news(before: &Spawner, now: &Spawner) -> bool {
+    let lasting = |spawner: &Spawner| Spawner {
+        used: 0,
+        machine: protocol::backbone::spawners::Machine::default(),
+        pending: Vec::new(),
+        ..spawner.clone()
+    };
+    lasting(before) != lasting(now)
 }

@@ -1,20 +1,34 @@
-//! The Cluster's mind: who lives, who is told, and who starts what. Event in, effects out; no I/O
-//! and no clock, so the same machine runs in Central and under a seeded simulation.
+//! The Cluster's mind: who lives, who is told, what is meant to run, and who starts it. Event in,
+//! effects out; no I/O and no clock, so the same machine runs in Central and under a seeded
+//! simulation.
 //!
 //! # Layout
 //! - [`event`]: what happens, and what is done about it.
 //! - [`machine`]: [`Cluster::handle`], the one way in.
 //! - [`registry`]: Map Servers: registration, beats, silence, view numbers.
-//! - [`fleet`]: Map Spawn Servers and the spawns under way.
-//! - [`desired`]: whether what is meant to run makes sense.
-//! - [`placement`]: which Map Server for a character, which spawner for a map.
+//! - [`fleet`]: Map Spawn Servers and the starts under way.
+//! - [`desired`]: whether what is meant to run makes sense. `census`: what lives. `wishes`: the
+//!   difference, map by map. `reconcile`: what is done about it.
+//! - `placement`: which Map Server for a character, which spawner for a map.
+//! - [`parties`]: instances that are promised to a party. [`queue`]: who waits for a place.
+//! - [`drains`]: emptying a part of the cluster. [`errands`]: numbers for commands.
+//! - `status`: how it all stands, for people.
 
 pub mod desired;
+pub mod drains;
+pub mod errands;
 pub mod event;
 pub mod fleet;
 pub mod machine;
-pub mod placement;
+pub mod parties;
+pub mod queue;
 pub mod registry;
+
+mod census;
+mod placement;
+mod reconcile;
+mod status;
+mod wishes;
 
 use std::time::Duration;
 
@@ -30,5 +44,9 @@ pub const REMOVED: Duration = Duration::from_millis(3200);
 /// How long the fate of a server that was removed for its silence stays open: it may be cut off,
 /// with changes that it has not saved yet, and come back. As long after the Cluster's own start.
 pub const LINGER: Duration = Duration::from_secs(3);
+/// A Cluster that follows another one listens for so long to who lives before it starts anything.
+pub const SETTLING: Duration = REMOVED;
+/// How long a spawner has to start a Map Server.
+pub const START_WITHIN: Duration = Duration::from_secs(12);
 /// How often the machine wants a [`Event::Tick`].
 pub const TICK: Duration = Duration::from_millis(200);

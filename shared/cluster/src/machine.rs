@@ -1,37 +1,85 @@
 //! The one way in, [`Cluster::handle`].
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use protocol::{
-    Channel, Code, Failure, Incarnation, MapName,
+    Channel, Code, Failure, Incarnation, MapName, SpawnerId,
     backbone::{
         desired::DesiredState,
         maps::{BeatHeard, MapServer, Peers, Route, Routed},
-        spawners::{SpawnMap, SpawnerRegistered, StartChild, StopMap},
+        operations::{Draining, Enqueue, Placed},
+        spawners::{EndHungChild, MapSpawned, SpawnMap, SpawnerRegistered, StopChild, StopMap},
     },
 };
 
 use crate::{
-    event::{Answer, Asked, Caller, Effect, Event},
-    fleet::Fleet,
-    placement,
+    SETTLING,
+    drains::Drains,
+    errands::Errands,
+    event::{Answer, Asked, Caller, Effect, Event, Job},
+    fleet::{Fleet, Start},
+    parties::Parties,
+    placement::Scene,
+    queue::{Queue, Standing},
+    reconcile::Efforts,
     registry::Registry,
 };
+
+/// A tick that comes so late means that this process stood still: what was said meanwhile is still
+/// to be heard.
+const STOOD_STILL: Duration = Duration::from_millis(1000);
+/// How long a Map Server is looked for whose start was given up.
+const UNWANTED_FOR: Duration = Duration::from_secs(60);
+/// Starts that were given up and are remembered.
+const UNWANTED: usize = 1024;
 
 /// The state machine.
 #[derive(Debug)]
 pub struct Cluster {
-    registry: Registry,
-    fleet: Fleet,
-    /// This leader's term.
-    epoch: u64,
-    desired: DesiredState,
+    pub(crate) registry: Registry,
+    pub(crate) fleet: Fleet,
+    pub(crate) drains: Drains,
+    pub(crate) queue: Queue,
+    pub(crate) parties: Parties,
+    pub(crate) efforts: Efforts,
+    pub(crate) errands: Errands,
+    pub(crate) desired: DesiredState,
+    /// Stops that somebody waits for.
+    stops: std::collections::BTreeMap<Job, Caller>,
+    /// Starts that were given up: should one come to something after all, nobody wants it.
+    unwanted: VecDeque<Unwanted>,
+    settled_at: Duration,
+    ticked_at: Duration,
+}
+
+#[derive(Debug)]
+struct Unwanted {
+    spawner: SpawnerId,
+    map: MapName,
+    channel: Channel,
+    until: Duration,
 }
 
 impl Cluster {
     /// A Cluster that knows nobody yet, in its term as the leader.
+    ///
+    /// The first term of all has no predecessor that anybody was registered with, so it may start
+    /// what is desired at once.
     pub fn new(life: Incarnation, epoch: u64, desired: DesiredState) -> Self {
-        Self { registry: Registry::new(life), fleet: Fleet::default(), epoch, desired }
+        Self {
+            registry: Registry::new(life),
+            fleet: Fleet::default(),
+            drains: Drains::default(),
+            queue: Queue::default(),
+            parties: Parties::default(),
+            efforts: Efforts::default(),
+            errands: Errands::new(epoch),
+            desired,
+            stops: std::collections::BTreeMap::new(),
+            unwanted: VecDeque::new(),
+            settled_at: if epoch <= 1 { Duration::ZERO } else { SETTLING },
+            ticked_at: Duration::ZERO,
+        }
     }
 
     /// The Map Servers that live.
@@ -45,20 +93,64 @@ impl Cluster {
         let mut out = Vec::new();
         match event {
             Event::Asked(caller, asked) => self.asked(caller, asked, now, &mut out),
-            Event::Started(job, result) => self.fleet.started(job, result, &mut out),
-            Event::Stopped(caller, result) => {
-                out.push(Effect::Answer(caller, result.map(|()| Answer::Done)));
+            Event::Started(job, result) => self.started(job, result, now, &mut out),
+            Event::Stopped(job, result) => {
+                self.drains.answered(job, result.is_ok(), now);
+                if let Some(caller) = self.stops.remove(&job) {
+                    out.push(Effect::Answer(caller, result.map(|()| Answer::Done)));
+                }
             }
-            Event::Tick => {
-                self.registry.remove_silent(now, &mut out);
-                self.fleet.remove_silent(now, &mut out);
-            }
-            Event::Resumed => {
-                self.registry.hear_all(now);
-                self.fleet.hear_all(now);
-            }
+            Event::DrainHeard(job, result) => self.drains.answered(job, result.is_ok(), now),
+            Event::Tick => self.tick(now, &mut out),
+            Event::Resumed => self.hear_all(now),
         }
         out
+    }
+
+    /// Takes everybody for heard just now: their silence was not theirs.
+    fn hear_all(&mut self, now: Duration) {
+        self.registry.hear_all(now);
+        self.fleet.hear_all(now);
+        self.efforts.forget_what_is_missing();
+    }
+
+    pub(crate) fn scene(&self, now: Duration) -> Scene<'_> {
+        Scene {
+            registry: &self.registry,
+            fleet: &self.fleet,
+            drains: &self.drains,
+            desired: &self.desired.desired,
+            now,
+        }
+    }
+
+    /// Whether it has listened for long enough to know who lives.
+    pub(crate) fn is_settled(&self, now: Duration) -> bool {
+        now >= self.settled_at
+    }
+
+    fn tick(&mut self, now: Duration, out: &mut Vec<Effect>) {
+        if now.saturating_sub(self.ticked_at) >= STOOD_STILL && !self.ticked_at.is_zero() {
+            self.hear_all(now);
+        }
+        self.ticked_at = now;
+        for gone in self.registry.remove_silent(now, out) {
+            // Its spawner lives: the Map Server hangs, or cannot be heard.
+            if let Some(spawner) = &gone.spawner
+                && self.fleet.is_healthy(spawner, now)
+            {
+                let (life, epoch) = (gone.life(), Some(self.errands.epoch()));
+                out.push(Effect::EndHung(spawner.clone(), EndHungChild { life, epoch }));
+            }
+        }
+        self.fleet.remove_silent(now, out);
+        for job in self.fleet.late(now) {
+            let failure = Failure::new(Code::SpawnFailed, "the spawner did not answer in time");
+            self.started(job, Err(failure), now, out);
+        }
+        self.queue.forget_the_gone(now);
+        self.reconcile(now, out);
+        self.drains.go_on(&self.registry, &self.fleet, &mut self.errands, now, out);
     }
 
     fn asked(&mut self, caller: Caller, asked: Asked, now: Duration, out: &mut Vec<Effect>) {
@@ -72,13 +164,11 @@ impl Cluster {
                 Ok(Answer::Done)
             }
             Asked::RegisterSpawner(spawner) => self.fleet.register(spawner, now, out).map(|()| {
-                Answer::SpawnerRegistered(SpawnerRegistered {
-                    view: self.registry.view(),
-                    epoch: self.epoch,
-                })
+                let (view, epoch) = (self.registry.view(), self.errands.epoch());
+                Answer::SpawnerRegistered(SpawnerRegistered { view, epoch })
             }),
             Asked::SpawnerBeat(beat) => {
-                let known = self.fleet.beat(&beat, now);
+                let known = self.fleet.beat(beat, now);
                 Ok(Answer::BeatHeard(BeatHeard { known, view: self.registry.view() }))
             }
             Asked::LeaveSpawner(leave) => {
@@ -91,14 +181,28 @@ impl Cluster {
                 spawners: self.fleet.spawners().cloned().collect(),
             })),
             Asked::Route(route) => self.route(&route, now).map(Answer::Routed),
+            Asked::Enqueue(ask) => self.enqueue(&ask, now).map(Answer::Placed),
             Asked::Fate(life) => Ok(Answer::Fate(self.registry.fate(&life, now))),
-            Asked::Spawn(spawn, patience) => match self.spawn(caller, spawn, now, patience, out) {
-                Ok(()) => return,
-                Err(failure) => Err(failure),
-            },
+            Asked::Status => Ok(Answer::Status(self.status(now))),
             Asked::Desire(desired) => {
                 self.desired = desired;
                 Ok(Answer::Done)
+            }
+            Asked::Drain(drain) => self
+                .drains
+                .order(drain, &self.registry, &self.fleet, now)
+                .map(|servers| Answer::Draining(Draining { servers })),
+            Asked::AbortDrain(abort) => self
+                .drains
+                .abort(&abort.target, &self.registry, now)
+                .map(|servers| Answer::Draining(Draining { servers })),
+            Asked::Rebalance => Ok(Answer::Draining(Draining { servers: self.rebalance(now) })),
+            Asked::Spawn(spawn, patience) => {
+                match self.spawn(caller, &spawn, now, now + patience, out) {
+                    Ok(None) => return,
+                    Ok(Some(spare)) => Ok(Answer::MapSpawned(spare)),
+                    Err(failure) => Err(failure),
+                }
             }
             Asked::Stop(stop) => match self.stop(caller, &stop, out) {
                 Ok(()) => return,
@@ -109,48 +213,168 @@ impl Cluster {
     }
 
     fn route(&mut self, route: &Route, now: Duration) -> Result<Routed, Failure> {
-        let server = placement::route(&self.registry, &self.fleet, route, now)?;
+        let server = self.scene(now).route(route)?.clone();
         self.registry.send(&server.server);
         Ok(Routed { server })
     }
 
+    /// A place for a character whose player waits, in the order that they came.
+    fn enqueue(&mut self, ask: &Enqueue, now: Duration) -> Result<Placed, Failure> {
+        let route = Route { map: ask.map.clone(), channel: ask.channel };
+        let scene = self.scene(now);
+        let found = scene.route(&route).cloned();
+        match &found {
+            Err(failure) if failure.code == Code::MapFull => {}
+            // It is meant to run, so it comes.
+            Err(failure)
+                if failure.code == Code::NoServer
+                    && ask.channel.is_none()
+                    && self.desired.desired.maps.contains_key(&ask.map) => {}
+            Err(failure) => return Err(failure.clone()),
+            Ok(_) => {}
+        }
+        let room = scene.room(&ask.map, ask.channel);
+        match (self.queue.ask(ask, room, now)?, found) {
+            (Standing::Now, Ok(server)) => {
+                self.registry.send(&server.server);
+                Ok(Placed::Go(Box::new(server)))
+            }
+            // There is room only where somebody serves.
+            (Standing::Now, Err(failure)) => Err(failure),
+            (Standing::Waits { position, of }, _) => Ok(Placed::Wait { position, of }),
+        }
+    }
+
+    /// Has a Map Server started, or gives a party a spare instance.
     fn spawn(
         &mut self,
         caller: Caller,
-        spawn: SpawnMap,
+        spawn: &SpawnMap,
         now: Duration,
-        patience: Duration,
+        until: Duration,
         out: &mut Vec<Effect>,
-    ) -> Result<(), Failure> {
-        let spawner = placement::spawner(&self.registry, &self.fleet, &spawn.map, now)?;
-        let channel = match spawn.channel {
-            Some(channel) if self.is_taken(&spawn.map, channel) => {
-                let message =
-                    format!("{} channel {channel} lives already or is being started", spawn.map);
-                return Err(Failure::new(Code::IdInUse, message));
+    ) -> Result<Option<MapSpawned>, Failure> {
+        if let Some(channel) = spawn.channel
+            && self.is_taken(&spawn.map, channel)
+        {
+            let message =
+                format!("{} channel {channel} lives already or is being started", spawn.map);
+            return Err(Failure::new(Code::IdInUse, message));
+        }
+        if self.drains.covers_map(&spawn.map) {
+            let message = format!("{} is being emptied; try again later", spawn.map);
+            return Err(Failure::new(Code::Draining, message));
+        }
+        if spawn.instance {
+            if let Some(spare) = self.spare(&spawn.map, now) {
+                self.parties.promise(spare.life.clone(), now);
+                return Ok(Some(spare));
             }
-            Some(channel) => channel,
-            None => self
-                .registry
-                .free_channel(&spawn.map, |channel| self.fleet.is_starting(&spawn.map, channel)),
-        };
-        let start = StartChild {
-            map: spawn.map,
-            channel: Some(channel),
-            capacity: None,
-            cost: None,
-            restart: None,
-            epoch: None,
-        };
-        self.fleet.start(caller, spawner, start, now + patience, out);
+            self.has_room_for_instance(&spawn.map)?;
+        }
+        self.start(Some(caller), &spawn.map, spawn.channel, spawn.instance, until, now, out)?;
+        Ok(None)
+    }
+
+    fn spare(&self, map: &MapName, now: Duration) -> Option<MapSpawned> {
+        self.desired.desired.instances.get(map)?;
+        let open = self.registry.healthy(now).filter(|map| !self.drains.covers(&map.server));
+        let spare = self.parties.spare(map, open)?;
+        Some(MapSpawned {
+            life: spare.life(),
+            spawner: spare.spawner.clone()?,
+            map: spare.map.clone(),
+            channel: spare.channel,
+            port: spare.port,
+        })
+    }
+
+    fn has_room_for_instance(&self, map: &MapName) -> Result<(), Failure> {
+        let Some(instances) = self.desired.desired.instances.get(map) else { return Ok(()) };
+        let living = self.registry.maps().filter(|server| server.map == *map).count();
+        let coming = self.fleet.unheard_starts().filter(|start| start.child.map == *map).count();
+        if living + coming >= usize::from(instances.max) {
+            let message =
+                format!("all {} instances of {map} are taken; try again later", instances.max);
+            return Err(Failure::new(Code::MapFull, message));
+        }
         Ok(())
     }
 
     fn is_taken(&self, map: &MapName, channel: Channel) -> bool {
-        self.registry.is_taken(map, channel) || self.fleet.is_starting(map, channel)
+        self.registry.is_taken(map, channel) || self.fleet.has_spoken_for(map, channel)
     }
 
-    fn stop(&self, caller: Caller, stop: &StopMap, out: &mut Vec<Effect>) -> Result<(), Failure> {
+    /// A start was answered, or given up.
+    fn started(
+        &mut self,
+        job: Job,
+        result: Result<MapSpawned, Failure>,
+        now: Duration,
+        out: &mut Vec<Effect>,
+    ) {
+        let Some(start) = self.fleet.end(job) else { return };
+        match &result {
+            Ok(spawned) => {
+                self.efforts.succeeded(&start.child.map);
+                if start.instance {
+                    self.parties.promise(spawned.life.clone(), now);
+                }
+            }
+            Err(failure) => {
+                if start.caller.is_none() {
+                    self.efforts.failed(&start.child.map, failure, now);
+                }
+                self.give_up(&start, now);
+            }
+        }
+        if let Some(caller) = start.caller {
+            out.push(Effect::Answer(caller, result.map(Answer::MapSpawned)));
+        }
+    }
+
+    /// It may come to something after all; then nobody wants it, unless it is desired.
+    fn give_up(&mut self, start: &Start, now: Duration) {
+        let desired = &self.desired.desired;
+        let map = &start.child.map;
+        let Some(channel) = start.child.channel else { return };
+        if desired.maps.contains_key(map) || desired.instances.contains_key(map) {
+            return;
+        }
+        if self.unwanted.len() >= UNWANTED {
+            self.unwanted.pop_front();
+        }
+        let (spawner, map) = (start.spawner.clone(), map.clone());
+        self.unwanted.push_back(Unwanted { spawner, map, channel, until: now + UNWANTED_FOR });
+    }
+
+    /// A channel whose start was given up is wanted after all.
+    pub(crate) fn want_again(&mut self, spawner: &SpawnerId, map: &MapName, channel: Channel) {
+        self.unwanted.retain(|unwanted| {
+            (&unwanted.spawner, &unwanted.map, unwanted.channel) != (spawner, map, channel)
+        });
+    }
+
+    /// Lets Map Servers go that came after their start was given up.
+    pub(crate) fn let_go_unwanted(&mut self, now: Duration) {
+        let (registry, drains) = (&self.registry, &mut self.drains);
+        self.unwanted.retain(|unwanted| {
+            let late = registry.channel(&unwanted.map, unwanted.channel);
+            let late = late.filter(|server| server.spawner.as_ref() == Some(&unwanted.spawner));
+            // It may crash and come back before it has been stopped.
+            if let Some(server) = late.filter(|server| !drains.covers(&server.server)) {
+                drains.retire(server, now);
+            }
+            now < unwanted.until
+        });
+    }
+
+    fn stop(
+        &mut self,
+        caller: Caller,
+        stop: &StopMap,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Failure> {
         let server = self.registry.get(&stop.server).ok_or_else(|| {
             let message =
                 format!("no Map Server {} is known; `cluster.peers` lists them", stop.server);
@@ -160,7 +384,10 @@ impl Cluster {
             let message = format!("{} was started by hand: end its process instead", stop.server);
             Failure::new(Code::NoSpawner, message)
         })?;
-        out.push(Effect::Stop(caller, spawner, stop.server.clone()));
+        let job = self.errands.number();
+        self.stops.insert(job, caller);
+        let stop = StopChild { server: stop.server.clone(), epoch: Some(self.errands.epoch()) };
+        out.push(Effect::Stop(job, spawner, stop));
         Ok(())
     }
 }

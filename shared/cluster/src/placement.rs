@@ -1,105 +1,200 @@
 //! Which Map Server for a character, which spawner for a map.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use protocol::{
-    Code, Failure, MapName, SpawnerId,
+    Channel, Code, Failure, MapName, SpawnerId,
     backbone::{
+        desired::{Desired, Placement, StartRules},
         maps::{MapServer, Route},
-        spawners::{Spawner, StartChild},
+        spawners::Spawner,
     },
 };
 
-use crate::{fleet::Fleet, registry::Registry};
+use crate::{drains::Drains, fleet::Fleet, registry::Registry};
 
-/// The emptiest Map Server of the map that has room, or of the channel that was asked for.
-///
-/// Who was sent its way since its last beat counts for which one is the emptiest, but fills none:
-/// many come and leave again between two beats, and a Map Server itself refuses whom it has no
-/// seat for.
-///
-/// # Errors
-/// [`Code::NoServer`] or [`Code::MapFull`], each with what to do.
-pub fn route(
-    registry: &Registry,
-    fleet: &Fleet,
-    route: &Route,
-    now: Duration,
-) -> Result<MapServer, Failure> {
-    let map = &route.map;
-    let fits = |server: &&MapServer| {
-        server.map == *map && route.channel.is_none_or(|channel| channel == server.channel)
-    };
-    let mut up = registry.healthy(now).filter(fits).peekable();
-    if up.peek().is_none() {
-        return Err(nobody(registry, fleet, route));
-    }
-    let with_room = up.filter(|server| server.population < server.capacity);
-    let emptiest = with_room.min_by_key(|server| (registry.crowd(server), server.channel));
-    emptiest.cloned().ok_or_else(|| {
-        Failure::new(Code::MapFull, format!("every channel of {map} is full; try again shortly"))
-    })
+/// Above this share of its machine's processors, in percent, a spawner comes last.
+const BUSY_CPU: u8 = 85;
+/// Above this share of its machine's memory, in percent, a spawner comes last.
+const BUSY_MEMORY: u8 = 90;
+
+/// All that a decision may look at.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) fleet: &'a Fleet,
+    pub(crate) drains: &'a Drains,
+    pub(crate) desired: &'a Desired,
+    pub(crate) now: Duration,
 }
 
-fn nobody(registry: &Registry, fleet: &Fleet, route: &Route) -> Failure {
-    let map = &route.map;
-    let lives = registry.maps().any(|server| server.map == *map);
-    let message = match route.channel {
-        Some(channel) if lives => {
-            format!("{map} has no channel {channel} now; choose another or none")
+impl<'a> Scene<'a> {
+    /// Map Servers that take players for a map, on one channel of it or on all.
+    fn open(
+        self,
+        map: &MapName,
+        channel: Option<Channel>,
+    ) -> impl Iterator<Item = &'a MapServer> + use<'a, '_> {
+        self.registry.healthy(self.now).filter(move |server| {
+            server.map == *map
+                && channel.is_none_or(|channel| channel == server.channel)
+                && !self.drains.covers(&server.server)
+        })
+    }
+
+    /// Players that a Map Server is filled up to before the next one is.
+    pub(crate) fn soft_cap(self, server: &MapServer) -> u32 {
+        let told = self.desired.maps.get(&server.map).and_then(|map| map.soft_cap);
+        let fifths = || u32::try_from(u64::from(server.capacity) * 4 / 5).unwrap_or(u32::MAX);
+        told.unwrap_or_else(fifths).min(server.capacity).max(1)
+    }
+
+    /// The fullest Map Server of the map that is under its soft cap; when all are over it, the one
+    /// with the fewest.
+    ///
+    /// Who was sent its way since its last beat counts for where the next one goes, but does not
+    /// keep anybody from trying: many come and leave again between two beats, and a Map Server
+    /// itself refuses whom it has no seat for.
+    ///
+    /// # Errors
+    /// [`Code::NoServer`] or [`Code::MapFull`], each with what to do.
+    pub(crate) fn route(self, route: &Route) -> Result<&'a MapServer, Failure> {
+        let map = &route.map;
+        if self.open(map, route.channel).next().is_none() {
+            return Err(self.nobody(route));
         }
-        _ if lives || fleet.maps().contains(map) => {
-            format!("no Map Server for {map} is up yet; try again shortly")
+        let crowd = |server: &&MapServer| self.registry.crowd(server);
+        let under = self
+            .open(map, route.channel)
+            .filter(|server| crowd(server) < self.soft_cap(server))
+            .max_by_key(|server| (crowd(server), Reverse(server.channel)));
+        let emptiest = |has_room: &dyn Fn(&MapServer) -> bool| {
+            let with_room = self.open(map, route.channel).filter(|server| has_room(server));
+            with_room.min_by_key(|server| (crowd(server), server.channel))
+        };
+        let for_all = || emptiest(&|server| self.registry.crowd(server) < server.capacity);
+        let for_some = || emptiest(&|server| self.registry.room(server) > 0);
+        under.or_else(for_all).or_else(for_some).ok_or_else(|| {
+            let message = format!("every channel of {map} is full; try again shortly");
+            Failure::new(Code::MapFull, message)
+        })
+    }
+
+    /// Places that are free on a map, for who was sent as well as for who is there.
+    pub(crate) fn room(self, map: &MapName, channel: Option<Channel>) -> u32 {
+        let room = |server: &MapServer| server.capacity.saturating_sub(self.registry.crowd(server));
+        self.open(map, channel).map(room).fold(0, u32::saturating_add)
+    }
+
+    fn nobody(self, route: &Route) -> Failure {
+        let map = &route.map;
+        let mut living = self.registry.maps().filter(|server| server.map == *map).peekable();
+        let lives = living.peek().is_some();
+        let drained = |server: &MapServer| self.drains.covers(&server.server);
+        if lives && route.channel.is_none() && living.all(drained) {
+            let message = format!("{map} is being emptied; try again later");
+            return Failure::new(Code::Draining, message);
         }
-        _ => format!("no Map Server for {map} is up, and no spawner may start one"),
-    };
-    Failure::new(Code::NoServer, message)
+        let message = match route.channel {
+            Some(channel) if lives => {
+                format!("{map} has no channel {channel} now; choose another or none")
+            }
+            _ if lives
+                || self.fleet.maps().contains(map)
+                || self.desired.maps.contains_key(map) =>
+            {
+                format!("no Map Server for {map} is up yet; try again shortly")
+            }
+            _ => format!("no Map Server for {map} is up, and no spawner may start one"),
+        };
+        Failure::new(Code::NoServer, message)
+    }
+
+    /// The spawner that is to start a Map Server of this map.
+    ///
+    /// It may run the map, has the labels and the slots, and is not being emptied. Of those, the
+    /// ones on busy machines come last; then it is the one with the least share of its slots in
+    /// use ([`Placement::Spread`]) or with the greatest ([`Placement::Pack`]); then the one whose
+    /// machine has the least to do.
+    ///
+    /// # Errors
+    /// [`Code::MapUnknown`] naming the maps that can be run, or [`Code::NoSpawner`].
+    pub(crate) fn spawner(self, map: &MapName) -> Result<SpawnerId, Failure> {
+        let known = self.fleet.maps();
+        if known.is_empty() {
+            return Err(Failure::new(Code::NoSpawner, "no spawner is up; start a map-spawn"));
+        }
+        if !known.contains(map) {
+            let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+            let message = format!("no spawner may run {map}; known maps: {}", names.join(", "));
+            return Err(Failure::new(Code::MapUnknown, message));
+        }
+        let rules = self.rules(map);
+        let cost = rules.map_or(1, |rules| rules.cost);
+        let labels = rules.map_or(&[][..], |rules| &rules.labels);
+        let placement = rules.and_then(|rules| rules.placement);
+        let placement = placement.unwrap_or(self.desired.placement);
+        let run = self.registry.run_by();
+        let load = |spawner: &Spawner| self.load(spawner, &run);
+        let able = self.fleet.healthy(self.now).filter(|spawner| {
+            spawner.maps.contains(map)
+                && labels.iter().all(|label| spawner.labels.contains(label))
+                && !self.drains.covers_spawner(&spawner.spawner)
+                && load(spawner).saturating_add(cost) <= spawner.slots
+        });
+        let best = able.min_by_key(|spawner| {
+            let machine = spawner.machine;
+            let busy = machine.cpu > BUSY_CPU || machine.memory > BUSY_MEMORY;
+            // In millionths, so that the shares of any two numbers of slots differ.
+            let share = u64::from(load(spawner)) * 1_000_000 / u64::from(spawner.slots.max(1));
+            let rank = match placement {
+                Placement::Spread => share,
+                Placement::Pack => u64::MAX - share,
+            };
+            // The id settles a tie the same way always.
+            (busy, rank, machine.cpu.max(machine.memory), spawner.spawner.clone())
+        });
+        best.map(|spawner| spawner.spawner.clone()).ok_or_else(|| {
+            let message = if labels.is_empty() {
+                format!("every spawner that may run {map} is full or silent; add a spawner")
+            } else {
+                let labels: Vec<&str> = labels.iter().map(|label| label.as_str()).collect();
+                format!(
+                    "every spawner that may run {map} and has the labels {} is full or silent; \
+                     add one",
+                    labels.join(", ")
+                )
+            };
+            Failure::new(Code::NoSpawner, message)
+        })
+    }
+
+    /// How a map that is desired is started.
+    pub(crate) fn rules(self, map: &MapName) -> Option<&'a StartRules> {
+        let maps = self.desired.maps.get(map).map(|map| &map.start);
+        maps.or_else(|| self.desired.instances.get(map).map(|instances| &instances.start))
+    }
+
+    /// Slots of a spawner that are in use: those it told of, those of Map Servers it is known to
+    /// run, and those of what it was told to start since its last beat.
+    pub(crate) fn load(self, spawner: &Spawner, run: &Run<'_>) -> u32 {
+        let cost = |map: &MapName| self.rules(map).map_or(1, |rules| rules.cost);
+        let runs = run
+            .get(&spawner.spawner)
+            .map_or(0, |maps| maps.iter().map(|map| cost(map)).fold(0, u32::saturating_add));
+        let to_come = self
+            .fleet
+            .unheard_starts()
+            .filter(|start| start.spawner == spawner.spawner)
+            .filter(|start| {
+                let channel = start.child.channel;
+                channel.is_none_or(|channel| !self.registry.is_taken(&start.child.map, channel))
+            })
+            .map(|start| start.child.cost.unwrap_or(1))
+            .fold(0, u32::saturating_add);
+        spawner.used.max(runs).saturating_add(to_come)
+    }
 }
 
-/// The least loaded spawner that may run the map and has a slot.
-///
-/// # Errors
-/// [`Code::MapUnknown`] naming the maps that can be run, or [`Code::NoSpawner`].
-pub fn spawner(
-    registry: &Registry,
-    fleet: &Fleet,
-    map: &MapName,
-    now: Duration,
-) -> Result<SpawnerId, Failure> {
-    let known = fleet.maps();
-    if known.is_empty() {
-        return Err(Failure::new(Code::NoSpawner, "no spawner is up; start a map-spawn"));
-    }
-    if !known.contains(map) {
-        let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
-        let message = format!("no spawner may run {map}; known maps: {}", names.join(", "));
-        return Err(Failure::new(Code::MapUnknown, message));
-    }
-    let run = registry.run_by();
-    let run_by = |spawner: &Spawner| run.get(&spawner.spawner).copied().unwrap_or_default();
-    let able = fleet
-        .healthy(now)
-        .map(|spawner| (spawner, load(registry, fleet, spawner, run_by(spawner))))
-        .filter(|(spawner, load)| spawner.maps.contains(map) && *load < spawner.slots as usize);
-    let least = able.min_by(|(a, load_a), (b, load_b)| {
-        // Shares of slots, compared without division; the id settles a tie the same way always.
-        let share = |load: usize, of: u32| load as u64 * u64::from(of);
-        share(*load_a, b.slots)
-            .cmp(&share(*load_b, a.slots))
-            .then_with(|| a.spawner.cmp(&b.spawner))
-    });
-    least.map(|(spawner, _)| spawner.spawner.clone()).ok_or_else(|| {
-        let message = format!("every spawner that may run {map} is full or silent; add a spawner");
-        Failure::new(Code::NoSpawner, message)
-    })
-}
-
-/// Map Servers that a spawner has: those it is known to run, dead ones that will return, which only
-/// its beats count, and those that were started since its last beat.
-fn load(registry: &Registry, fleet: &Fleet, spawner: &Spawner, run: usize) -> usize {
-    let is_to_come = |child: &&StartChild| {
-        child.channel.is_none_or(|channel| !registry.is_taken(&child.map, channel))
-    };
-    let to_come = fleet.starting(&spawner.spawner).filter(is_to_come).count();
-    (spawner.used as usize).max(run) + to_come
-}
+/// The maps that each spawner runs, one entry for each Map Server.
+pub(crate) type Run<'a> = std::collections::BTreeMap<&'a SpawnerId, Vec<&'a MapName>>;

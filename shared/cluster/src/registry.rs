@@ -28,6 +28,17 @@ struct Known {
     heard: Duration,
     /// Characters sent its way since its last beat, which does not count them.
     sent: u32,
+    /// Places taken as of its last beat, those of players on their way included.
+    taken: u32,
+    /// Since when nobody is there and nobody was sent.
+    empty_since: Option<Duration>,
+}
+
+impl Known {
+    fn new(server: MapServer, now: Duration) -> Self {
+        let empty_since = (server.population == 0).then_some(now);
+        Self { heard: now, sent: 0, taken: server.population, empty_since, server }
+    }
 }
 
 /// Every Map Server that lives, and the number of the view.
@@ -63,24 +74,40 @@ impl Registry {
         self.known.values().filter(fresh).map(|known| &known.server)
     }
 
-    /// Players on a Map Server and those on their way to it, as far as known.
+    /// Players on a Map Server, places kept for those on their way, and those who were sent since
+    /// it told of either.
     pub fn crowd(&self, server: &MapServer) -> u32 {
-        let sent = self.known.get(&server.server).map_or(0, |known| known.sent);
-        server.population.saturating_add(sent)
+        let known = self.known.get(&server.server);
+        known.map_or(server.population, |known| known.taken.saturating_add(known.sent))
+    }
+
+    /// Places that were free on a Map Server at its last beat.
+    pub fn room(&self, server: &MapServer) -> u32 {
+        let taken = self.known.get(&server.server).map_or(server.population, |known| known.taken);
+        server.capacity.saturating_sub(taken)
+    }
+
+    /// Since when nobody is on a Map Server and nobody was sent there; `None` while somebody is.
+    pub fn empty_since(&self, server: &ServerId) -> Option<Duration> {
+        self.known.get(server)?.empty_since
     }
 
     /// Notes that a character was sent to a Map Server.
     pub fn send(&mut self, server: &ServerId) {
         if let Some(known) = self.known.get_mut(server) {
             known.sent = known.sent.saturating_add(1);
+            known.empty_since = None;
         }
     }
 
-    /// How many Map Servers each spawner runs; one that runs none is left out.
-    pub fn run_by(&self) -> BTreeMap<&SpawnerId, usize> {
-        let mut run = BTreeMap::new();
-        for spawner in self.maps().filter_map(|server| server.spawner.as_ref()) {
-            *run.entry(spawner).or_default() += 1;
+    /// The maps that each spawner runs, one entry for each Map Server; a spawner that runs none is
+    /// left out.
+    pub fn run_by(&self) -> BTreeMap<&SpawnerId, Vec<&MapName>> {
+        let mut run = BTreeMap::<_, Vec<_>>::new();
+        for server in self.maps() {
+            if let Some(spawner) = &server.spawner {
+                run.entry(spawner).or_default().push(&server.map);
+            }
         }
         run
     }
@@ -90,9 +117,14 @@ impl Registry {
         self.known.get(server).map(|known| &known.server)
     }
 
+    /// The Map Server that has a channel of a map.
+    pub fn channel(&self, map: &MapName, channel: Channel) -> Option<&MapServer> {
+        self.maps().find(|server| server.map == *map && server.channel == channel)
+    }
+
     /// Whether a channel of a map is some server's.
     pub fn is_taken(&self, map: &MapName, channel: Channel) -> bool {
-        self.maps().any(|server| server.map == *map && server.channel == channel)
+        self.channel(map, channel).is_some()
     }
 
     /// The lowest channel of a map that is no server's and not otherwise spoken for.
@@ -121,17 +153,23 @@ impl Registry {
             return Err(Failure::new(Code::Fenced, message));
         }
         self.make_way(&server, now, out)?;
-        let before = self.known.remove(&server.server).map(|known| known.server);
+        let known = self.known.remove(&server.server);
         if self.is_taken(&server.map, server.channel) {
             server.channel = self.free_channel(&server.map, |_| false);
         }
         let peers = self.maps().cloned().collect();
-        if before.as_ref() != Some(&server) {
+        if known.as_ref().map(|known| &known.server) != Some(&server) {
             let view = self.advance();
             out.push(Effect::Tell(News::MapUp(MapUp { view, server: server.clone() })));
         }
         let channel = server.channel;
-        self.known.insert(server.server.clone(), Known { server, heard: now, sent: 0 });
+        let id = server.server.clone();
+        let known = match known {
+            // Who was sent there is on the way still.
+            Some(known) => Known { server, heard: now, ..known },
+            None => Known::new(server, now),
+        };
+        self.known.insert(id, known);
         Ok(MapRegistered { view: self.view, channel, peers })
     }
 
@@ -171,6 +209,9 @@ impl Registry {
         };
         known.heard = now;
         known.sent = 0;
+        known.taken = beat.taken.max(beat.population);
+        known.server.claimed |= beat.claimed;
+        known.empty_since = (known.taken == 0).then(|| known.empty_since.unwrap_or(now));
         if known.server.population != beat.population {
             known.server.population = beat.population;
             let view = self.advance();
@@ -212,20 +253,19 @@ impl Registry {
         if now.saturating_sub(since) < LINGER { Fate::Unsure } else { Fate::Gone }
     }
 
-    /// Removes those whose beats have stopped.
-    pub fn remove_silent(&mut self, now: Duration, out: &mut Vec<Effect>) {
+    /// Removes those whose beats have stopped, and returns them.
+    pub fn remove_silent(&mut self, now: Duration, out: &mut Vec<Effect>) -> Vec<MapServer> {
         let silent = |known: &&Known| now.saturating_sub(known.heard) >= REMOVED;
-        let gone: Vec<ServerId> =
-            self.known.values().filter(silent).map(|known| known.server.server.clone()).collect();
-        for server in gone {
-            if let Some(life) = self.get(&server).map(MapServer::life) {
-                if self.silenced.len() >= OVER_REMEMBERED {
-                    self.silenced.pop_front();
-                }
-                self.silenced.push_back((life, now));
+        let gone: Vec<MapServer> =
+            self.known.values().filter(silent).map(|known| known.server.clone()).collect();
+        for server in &gone {
+            if self.silenced.len() >= OVER_REMEMBERED {
+                self.silenced.pop_front();
             }
-            self.remove(&server, "silent for three beats", out);
+            self.silenced.push_back((server.life(), now));
+            self.remove(&server.server, "silent for three beats", out);
         }
+        gone
     }
 
     fn remove(&mut self, server: &ServerId, reason: &str, out: &mut Vec<Effect>) {

@@ -148,7 +148,7 @@ proptest! {
                 match effect {
                     Effect::Answer(caller, _) => prop_assert!(waiting.remove(&caller), "answered twice"),
                     Effect::Tell(news) => peer.hear(&news),
-                    Effect::Start(..) | Effect::Stop(..) => {}
+                    Effect::Start(..) | Effect::Stop(..) | Effect::EndHung(..) | Effect::Drain(..) => {}
                 }
             }
             let known: Vec<&MapServer> = cluster.maps().collect();

@@ -81,12 +81,16 @@ impl Bench {
     }
 
     fn wait(&mut self, by: Duration) -> Vec<News> {
-        self.now += by;
-        let told = |effect| match effect {
-            Effect::Tell(news) => Some(news),
-            _ => None,
-        };
-        self.handle(Event::Tick).into_iter().filter_map(told).collect()
+        let until = self.now + by;
+        let mut told = Vec::new();
+        while self.now < until {
+            self.now = (self.now + cluster::TICK).min(until);
+            told.extend(self.handle(Event::Tick).into_iter().filter_map(|effect| match effect {
+                Effect::Tell(news) => Some(news),
+                _ => None,
+            }));
+        }
+        told
     }
 
     fn beat(&mut self, server: &MapServer, population: u32) -> (bool, Vec<News>) {

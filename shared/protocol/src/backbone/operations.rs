@@ -44,6 +44,9 @@ pub struct MapStatus {
     pub players: u32,
     /// Players that wait for a place.
     pub queued: u32,
+    /// What keeps the Cluster from starting one more, if something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// What is to be emptied.
@@ -87,6 +90,11 @@ pub struct Draining {
     /// The Map Servers that it is about.
     pub servers: Vec<ServerId>,
 }
+
+/// Move empty Map Servers to the spawners that run the fewest, such as new ones: they are stopped
+/// where they are, and started there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rebalance {}
 
 /// Tell a Map Server's players of its end, or that it is called off; move them when it comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
