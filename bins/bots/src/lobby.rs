@@ -10,7 +10,7 @@ use protocol::{
     world::CharacterSummary,
 };
 use serde::Serialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use wire::Connection;
 
 /// For each call; a login may stand in line for the hashing of other bots' passwords.
@@ -82,9 +82,12 @@ impl Lobby {
 
     /// Has a seat kept, and leaves Central.
     pub(crate) async fn select(mut self, character: CharacterId) -> anyhow::Result<ConnectionInfo> {
-        match self.call(MemberCall::SelectCharacter { character, channel: None }).await? {
-            Answer::Selected { connection } => Ok(connection),
-            other => unexpected(&other),
+        loop {
+            match self.call(MemberCall::SelectCharacter { character, channel: None }).await? {
+                Answer::Selected { connection } => return Ok(connection),
+                Answer::Queued { again_ms, .. } => sleep(Duration::from_millis(again_ms)).await,
+                other => return unexpected(&other),
+            }
         }
     }
 

@@ -5,11 +5,17 @@
 //! - [`watch`]: what servers say to each other, a line each.
 //! - [`status`]: the living cluster.
 //! - [`spawn`], [`stop`]: one Map Server more, one less.
+//! - [`drain`]: emptying a part of the cluster. [`rebalance`]: empty maps move to new spawners.
+//! - [`desired`]: what is meant to run. [`clear`]: what crashed too often may run again.
 //! - [`link`]: how a command reaches NATS.
 //!
 //! Data goes to stdout, talk to stderr.
 
+mod clear;
+mod desired;
+mod drain;
 mod link;
+mod rebalance;
 mod spawn;
 mod status;
 mod stop;
@@ -39,6 +45,14 @@ enum Command {
     Spawn(spawn::Spawn),
     /// Have a Map Server stopped for good
     Stop(stop::Stop),
+    /// Empty a part of the cluster: tell players, move them, stop Map Servers
+    Drain(drain::Empty),
+    /// Move empty Map Servers to the spawners that run the fewest
+    Rebalance(rebalance::Rebalance),
+    /// Print what is meant to run, or change it
+    Desired(desired::Wish),
+    /// Start a Map Server again that crashed too often
+    Clear(clear::Clear),
 }
 
 // One thread: a child's parent-death signal fires when the thread that started it ends.
@@ -50,6 +64,10 @@ async fn main() -> ExitCode {
         Command::Status(status) => status.run().await,
         Command::Spawn(spawn) => spawn.run().await,
         Command::Stop(stop) => stop.run().await,
+        Command::Drain(drain) => drain.run().await,
+        Command::Rebalance(rebalance) => rebalance.run().await,
+        Command::Desired(desired) => desired.run().await,
+        Command::Clear(clear) => clear.run().await,
     };
     match done {
         Ok(code) => code,

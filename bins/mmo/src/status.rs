@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use protocol::backbone::maps::{ListPeers, Peers};
+use protocol::backbone::{
+    maps::{ListPeers, Peers},
+    operations::{ClusterStatus, GetStatus},
+};
+use serde::Serialize;
 
 use crate::{data, link::Link};
 
@@ -20,14 +24,49 @@ impl Status {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let backbone = self.link.connect().await?;
         let peers = backbone.call(&(), ListPeers {}).await?;
+        let cluster = backbone.call(&(), GetStatus {}).await?;
         if self.json {
-            data(&serde_json::to_string(&peers)?);
+            data(&serde_json::to_string(&Shown { peers, cluster })?);
         } else {
+            desired(&cluster);
             tables(&peers);
         }
         backbone.close().await;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// All that is known, for programs.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    peers: Peers,
+    cluster: ClusterStatus,
+}
+
+/// How desired and living agree, and what is not as it should be.
+fn desired(cluster: &ClusterStatus) {
+    let settled = if cluster.settled { "" } else { ", listening to who lives" };
+    data(&format!("term {}, desired revision {}{settled}", cluster.epoch, cluster.revision));
+    data("");
+    data(&format!("{:<12} {:>6} {:>6} {:>8} {:>7}", "map", "wanted", "ready", "players", "queued"));
+    for map in &cluster.maps {
+        let (name, players, queued) = (map.map.as_str(), map.players, map.queued);
+        let trouble = map.trouble.as_deref().unwrap_or_default();
+        let line = format!(
+            "{name:<12} {:>6} {:>6} {players:>8} {queued:>7}  {trouble}",
+            map.wanted, map.ready
+        );
+        data(line.trim_end());
+    }
+    for pending in &cluster.pending {
+        let state = serde_json::to_value(pending.state).unwrap_or_default();
+        data(&format!("{} is {}", pending.server, state.as_str().unwrap_or_default()));
+    }
+    for server in &cluster.draining {
+        data(&format!("{server} is being emptied"));
+    }
+    data("");
 }
 
 fn tables(peers: &Peers) {

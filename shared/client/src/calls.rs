@@ -27,6 +27,11 @@ pub(crate) enum Change {
     LoggedOut,
     /// A seat is kept for this character; Central is to be left.
     Selected(CharacterId),
+    /// The selected character waits in line.
+    Queued {
+        position: u32,
+        of: u32,
+    },
     /// Central could not make sense of something, it does not say of what.
     Refused(Failure),
 }
@@ -141,6 +146,9 @@ impl Calls {
                 Change::LoggedOut
             }
             (Answer::Selected { .. }, Kept::Character(character)) => Change::Selected(character),
+            (Answer::Queued { position, of, .. }, _) => {
+                Change::Queued { position: *position, of: *of }
+            }
             _ => Change::Nothing,
         }
     }

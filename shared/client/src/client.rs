@@ -23,6 +23,8 @@ use crate::{
 
 /// Calls that wait for the background task at once.
 const QUEUE: usize = 32;
+/// The longest wait before the place in a line is asked for again: it is kept for 5 s.
+const QUEUED: Duration = Duration::from_secs(2);
 
 /// Proof of a login, good for Central and for every Map Server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +183,9 @@ impl Client {
     }
 
     /// Has a seat kept on the character's map and leaves Central. [`Client::enter`] takes the
-    /// seat, within [`ConnectionInfo::seat_kept_ms`].
+    /// seat, within [`ConnectionInfo::seat_kept_ms`]. While every place is taken it waits in line,
+    /// for as long as that takes; [`ClientEvent::Queued`](crate::ClientEvent::Queued) tells the
+    /// position. Dropping the future gives the place in the line up.
     ///
     /// # Errors
     /// `character_unknown`, `character_in_use`, `no_server`, `map_full`; then the connection with
@@ -191,9 +195,16 @@ impl Client {
         character: CharacterId,
         channel: Option<Channel>,
     ) -> Result<ConnectionInfo, ClientError> {
-        match self.member("select", MemberCall::SelectCharacter { character, channel }).await? {
-            Answer::Selected { connection } => Ok(connection),
-            other => unexpected("select", &other),
+        loop {
+            let select = MemberCall::SelectCharacter { character, channel };
+            match self.member("select", select).await? {
+                Answer::Selected { connection } => return Ok(connection),
+                // Asking again is what keeps its place in the line.
+                Answer::Queued { again_ms, .. } => {
+                    tokio::time::sleep(Duration::from_millis(again_ms).min(QUEUED)).await;
+                }
+                other => return unexpected("select", &other),
+            }
         }
     }
 

@@ -154,6 +154,9 @@ impl Driver {
                 self.character = Some(character);
                 self.end(Reason::Planned).await;
             }
+            Change::Queued { position, of } => {
+                self.events.report(ClientEvent::Queued { position, of });
+            }
             Change::Refused(failure) => self.events.report(ClientEvent::Refused { failure }),
         }
         answered.tell();
@@ -240,6 +243,9 @@ impl Driver {
                 Some(ClientEvent::WarpRefused { map, failure })
             }
             PlayMessage::Refused { failure } => Some(ClientEvent::Refused { failure }),
+            PlayMessage::Emptying { countdown_ms, reason } => {
+                Some(ClientEvent::Emptying { countdown_ms, reason })
+            }
             // Said once, at the start of a stay; what ends a stay is the link's to notice.
             PlayMessage::Entered { .. }
             | PlayMessage::Appeared { .. }

@@ -85,6 +85,21 @@ pub enum ClientEvent {
         /// Why, and what to do.
         failure: Failure,
     },
+    /// Every place on the selected character's map is taken: it waits in line, and goes on by
+    /// itself.
+    Queued {
+        /// From 1.
+        position: u32,
+        /// How many wait for this map.
+        of: u32,
+    },
+    /// The Map Server is being emptied: this client is moved to another channel, or sent off, saved.
+    Emptying {
+        /// Milliseconds until then; `None`: it is called off.
+        countdown_ms: Option<u64>,
+        /// Why.
+        reason: String,
+    },
     /// The connection with a Map Server was lost. The character stands there for a while, and this
     /// client tries to get back to it. [`ClientEvent::Resumed`] or [`ClientEvent::Disconnected`]
     /// follows; [`Client::leave`](crate::Client::leave) gives up.

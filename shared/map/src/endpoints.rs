@@ -7,6 +7,7 @@ use protocol::{
     Code, Failure, ServerId,
     backbone::{
         events::SessionEnded,
+        operations::DrainMap,
         seats::{CancelSeat, EvictCharacter, ReserveSeat},
     },
 };
@@ -49,6 +50,13 @@ pub(crate) async fn open(
         .add::<EvictCharacter, _, _>(own, move |evict| {
             let link = link.clone();
             async move { link.ask(|reply| Command::Evict(evict, reply)).await }
+        })
+        .await?;
+    let link = host.clone();
+    service
+        .add::<DrainMap, _, _>(own, move |drain| {
+            let link = link.clone();
+            async move { link.ask(|reply| Command::Empty(drain, reply)).await }
         })
         .await?;
     service.live().await?;

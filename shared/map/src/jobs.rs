@@ -178,7 +178,11 @@ impl Desk {
             Job::Route(warp, map) => {
                 let route = Route { map, channel: None };
                 let routed = self.backbone.call_within(&(), route, WARP_STEP).await;
-                Outcome::Routed(warp, routed.map(|routed| Box::new(routed.server)))
+                let routed = routed.and_then(|routed| match routed.server.life() == self.own {
+                    true => Err(Failure::new(Code::NoServer, "no other channel is up yet")),
+                    false => Ok(Box::new(routed.server)),
+                });
+                Outcome::Routed(warp, routed)
             }
             Job::Seat(warp, target, seat) => {
                 let (target, character) = (target.server, seat.character);
@@ -209,7 +213,7 @@ impl Desk {
 
     /// Starts a Map Server and finds out how it is reached.
     async fn spawn(&self, map: MapName) -> Result<Box<MapServer>, Failure> {
-        let spawn = SpawnMap { map, channel: None, instance: false };
+        let spawn = SpawnMap { map, channel: None, instance: true };
         let spawned = self.backbone.call_within(&(), spawn, SPAWN).await?;
         let peers = self.backbone.call_within(&(), ListPeers {}, WARP_STEP).await?;
         let server = peers.maps.into_iter().find(|server| server.life() == spawned.life);

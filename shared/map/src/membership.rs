@@ -133,13 +133,13 @@ impl Membership {
     }
 
     async fn beat(&mut self, vitals: Vitals) -> Result<(), Failure> {
-        self.own.population = vitals.population;
+        (self.own.population, self.own.claimed) = (vitals.population, vitals.claimed);
         let beat = MapBeat {
             life: self.own.life(),
             population: vitals.population,
             load: vitals.load,
-            taken: 0,
-            claimed: false,
+            taken: vitals.taken,
+            claimed: vitals.claimed,
         };
         match self.backbone.call_within(&(), beat, BEAT).await {
             Ok(heard) if !heard.known => self.register_again().await?,

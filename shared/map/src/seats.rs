@@ -55,7 +55,7 @@ impl Seats {
         now: Instant,
     ) -> Result<(), Failure> {
         let replaces = self.kept.contains_key(&character);
-        if !replaces && self.kept.len() + self.held.len() >= self.capacity {
+        if !replaces && self.taken() >= self.capacity {
             let message = format!("all {} places are taken; try again shortly", self.capacity);
             return Err(Failure::new(Code::MapFull, message));
         }
@@ -121,6 +121,10 @@ impl Seats {
     }
 
     /// Whether no place is kept or held.
+    pub(crate) fn taken(&self) -> usize {
+        self.kept.len() + self.held.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.held.is_empty()
     }

@@ -66,7 +66,8 @@ pub enum MemberCall {
     },
     /// Answered by [`Answer::Maps`].
     ListMaps,
-    /// Keep a seat on the character's map. Answered by [`Answer::Selected`].
+    /// Keep a seat on the character's map. Answered by [`Answer::Selected`], or by
+    /// [`Answer::Queued`] while all places are taken.
     SelectCharacter {
         /// Which one.
         character: CharacterId,
@@ -145,6 +146,16 @@ pub enum Answer {
     Selected {
         /// Where.
         connection: ConnectionInfo,
+    },
+    /// Every place on the map is taken: the character waits in line. Select it again after
+    /// `again_ms`; one that is not selected again within 5 s loses its place in the line.
+    Queued {
+        /// From 1.
+        position: u32,
+        /// How many wait for this map.
+        of: u32,
+        /// Milliseconds.
+        again_ms: u64,
     },
 }
 

@@ -147,6 +147,14 @@ pub enum PlayMessage {
         /// Why, and what to do.
         failure: Failure,
     },
+    /// This Map Server is being emptied, as for an update: play on until it moves you to another
+    /// channel with [`PlayMessage::WarpTo`], or says goodbye, saved.
+    Emptying {
+        /// Milliseconds until then; `None`: it is called off.
+        countdown_ms: Option<u64>,
+        /// Why.
+        reason: String,
+    },
     /// An input could not be taken; play on.
     Refused {
         /// Why, and what to do.

@@ -1,6 +1,6 @@
 //! All that can happen to a world. What it does is a function of these, in their order.
 
-use protocol::{EntityId, Failure, Position};
+use protocol::{EntityId, Failure, MapName, Position};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -61,6 +61,15 @@ pub enum Input {
     Drain,
     /// Time passes.
     Tick,
+    /// It is handed over to another Map Server, since this one is being emptied.
+    Move {
+        /// Who.
+        player: EntityId,
+        /// To which map; another channel of this one, or where it came from.
+        to: MapName,
+        /// Where it arrives.
+        arrive: Option<Position>,
+    },
 }
 
 /// JSON values as text, so that a recording in a binary form gives back exactly what came.

@@ -8,7 +8,8 @@ use protocol::{
     backbone::{
         Life,
         events::CharacterSelected,
-        maps::{MapServer, Route},
+        maps::MapServer,
+        operations::{Enqueue, Placed},
         seats::{CancelSeat, EvictCharacter, ReserveSeat, SeatReserved},
     },
     lobby::Answer,
@@ -24,8 +25,18 @@ use crate::cluster_driver::fate;
 /// that does not answer costs its player less than 2 s.
 const MAP_SERVER: Duration = Duration::from_millis(900);
 
-/// How often a character is looked for that moves from owner to owner meanwhile.
+/// How often a character is looked for that moves from owner to owner meanwhile, and a seat that is
+/// taken by others.
 const ROUNDS: usize = 2;
+
+/// After so many milliseconds a client asks again whether it is its turn.
+const ASK_AGAIN_MS: u64 = 1000;
+
+/// What is found for a character.
+enum Found {
+    Seat(Box<MapServer>, SeatReserved),
+    Line { position: u32, of: u32 },
+}
 
 impl Lobby {
     /// Keeps a seat on the character's map, hands the character to the Map Server there, and tells
@@ -37,12 +48,12 @@ impl Lobby {
         channel: Option<Channel>,
     ) -> Result<Answer, Failure> {
         let row = self.bring_home(session, character).await?;
-        let route = Asked::Route(Route { map: row.state.map.clone(), channel });
-        let cluster::Answer::Routed(routed) = self.cluster.ask(route).await? else {
-            return Err(Failure::new(Code::Internal, "the Cluster gave another answer"));
+        let (server, seat) = match self.find_seat(session, &row, channel).await? {
+            Found::Seat(server, seat) => (*server, seat),
+            Found::Line { position, of } => {
+                return Ok(Answer::Queued { position, of, again_ms: ASK_AGAIN_MS });
+            }
         };
-        let server = routed.server;
-        let seat = self.reserve(session, &row, &server).await?;
         if let Err(error) = self.store.claim(session.account, character, &server.life(), None).await
         {
             self.cancel(character, &server, &seat).await;
@@ -65,6 +76,35 @@ impl Lobby {
                 channel: server.channel,
             },
         })
+    }
+
+    /// A seat, or a position in the line of those who wait for one.
+    async fn find_seat(
+        &self,
+        session: &Session,
+        row: &Character,
+        channel: Option<Channel>,
+    ) -> Result<Found, Failure> {
+        let (character, map) = (row.summary.character, row.state.map.clone());
+        let ask = Enqueue { character, map, channel };
+        for round in 1..=ROUNDS {
+            let cluster::Answer::Placed(placed) =
+                self.cluster.ask(Asked::Enqueue(ask.clone())).await?
+            else {
+                return Err(Failure::new(Code::Internal, "the Cluster gave another answer"));
+            };
+            let server = match placed {
+                Placed::Go(server) => server,
+                Placed::Wait { position, of } => return Ok(Found::Line { position, of }),
+            };
+            match self.reserve(session, row, &server).await {
+                Ok(seat) => return Ok(Found::Seat(server, seat)),
+                // Others came by a warp meanwhile.
+                Err(failure) if failure.code == Code::MapFull && round < ROUNDS => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::new(Code::MapFull, "the last places were taken just now; try again shortly"))
     }
 
     /// The character with no owner: a live owner saves it and lets it go, a dead one is passed

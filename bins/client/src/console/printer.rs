@@ -35,6 +35,16 @@ impl Printer {
             ClientEvent::Said { name, text, .. } => format!("{name}: {text}"),
             ClientEvent::Game { output } => output.to_string(),
             ClientEvent::Refused { failure } => format!("refused: {failure}"),
+            ClientEvent::Queued { position, of } => {
+                format!("all places are taken: waiting in line, {position} of {of}")
+            }
+            ClientEvent::Emptying { countdown_ms: None, .. } => {
+                "this map stays up after all".to_owned()
+            }
+            ClientEvent::Emptying { countdown_ms: Some(ms), reason } => {
+                let seconds = ms / 1000;
+                format!("this map is being emptied in {seconds} s: {reason}")
+            }
             ClientEvent::Warping { to } => format!("warping to {to}"),
             ClientEvent::WarpRefused { map, failure } => format!("no way to {map}: {failure}"),
             ClientEvent::LinkLost { from, reason } => {

@@ -131,6 +131,7 @@ impl<W: World> Host<W> {
             server: self.own.server.clone(),
             map: self.own.map.clone(),
         }));
+        self.tell_of_emptying(entity, now);
         Ok(Admitted { link: id, messages })
     }
 

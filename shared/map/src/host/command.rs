@@ -6,6 +6,7 @@ use protocol::{
         Done,
         characters::LoadedCharacter,
         events::SessionEnded,
+        operations::DrainMap,
         seats::{CancelSeat, EvictCharacter, ReserveSeat, SeatReserved},
     },
     frame::Encoding,
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Reserve(ReserveSeat, Reply<SeatReserved>),
     Cancel(CancelSeat, Reply<Done>),
     Evict(EvictCharacter, Reply<Done>),
+    Empty(DrainMap, Reply<Done>),
     TakeSeat(Shown, Reply<()>),
     /// The character could not be loaded after its ticket was taken.
     Forfeit(CharacterId),

@@ -7,6 +7,7 @@
 //! - `run`: the task: tick, commands, outcomes, drain.
 //! - `command`: what the host can be told.
 //! - `arrivals`: seats, and entering. `departures`: leaving, evicting, draining.
+//! - `emptying`: being emptied while others take over.
 //! - `links`: connections that are lost, and taken up again.
 //! - `play`: what players do, what the game asks for, and who is told.
 //! - `warps`: hand-offs. `instances`: maps of a party's own. `saves`: what is to be written, and what came of it.
@@ -16,6 +17,7 @@ mod abandon;
 mod arrivals;
 mod command;
 mod departures;
+mod emptying;
 mod ended;
 mod instances;
 mod links;
@@ -45,6 +47,7 @@ pub(crate) use run::{Channels, Vitals, run};
 
 use self::{
     abandon::Abandons,
+    emptying::Emptying,
     ended::EndedSessions,
     instances::Wanted,
     links::{Link, Lost},
@@ -94,6 +97,7 @@ pub(crate) struct Host<W: World> {
     ended: EndedSessions,
     next_sweep: Instant,
     is_draining: bool,
+    emptying: Option<Emptying>,
     /// This server was started for a party, and ends when that has gone.
     is_instance: bool,
     empty_since: Option<Instant>,
@@ -176,6 +180,7 @@ impl<W: World> Host<W> {
             ended: EndedSessions::default(),
             next_sweep: now + SWEEP,
             is_draining: false,
+            emptying: None,
             is_instance: false,
             empty_since: None,
             instance_idle: times.instance_idle,
@@ -189,6 +194,16 @@ impl<W: World> Host<W> {
     /// Players on the map.
     pub(crate) fn population(&self) -> u32 {
         u32::try_from(self.players.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Places that are taken, by players and by those on their way.
+    pub(crate) fn taken(&self) -> u32 {
+        u32::try_from(self.seats.taken()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a party has claimed this server for itself.
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.is_instance
     }
 
     /// Whether nothing of anybody is left to be saved or given up.
@@ -217,6 +232,9 @@ impl<W: World> Host<W> {
             Command::Cancel(cancel, reply) => {
                 self.cancel(&cancel, now);
                 let _ = reply.send(Ok(Done {}));
+            }
+            Command::Empty(drain, reply) => {
+                let _ = reply.send(self.empty(&drain, now));
             }
             Command::Evict(evict, reply) => self.evict(&evict, reply, now),
             Command::TakeSeat(shown, reply) => {
@@ -264,6 +282,7 @@ impl<W: World> Host<W> {
             self.abandons.add(character, now);
         }
         self.jobs.extend(self.abandons.ask(now).into_iter().map(Job::Abandon));
+        self.move_players(now);
         self.tick_warps(now);
         self.tick_commits(now);
         self.give_up_links(now);

@@ -28,6 +28,10 @@ const BATCH: usize = 256;
 pub(crate) struct Vitals {
     /// Players on the map.
     pub(crate) population: u32,
+    /// Places taken: by players, and by those on their way.
+    pub(crate) taken: u32,
+    /// A party has claimed this server for itself.
+    pub(crate) claimed: bool,
     /// Share of the tick's time spent working, smoothed over about a second.
     pub(crate) load: f32,
 }
@@ -133,11 +137,12 @@ impl Channels {
 
     fn publish_vitals<W: World>(&self, host: &Host<W>, took: Duration) {
         metrics::histogram!("mmo_map_tick_seconds").record(took.as_secs_f64());
-        let population = host.population();
+        let (population, taken, claimed) = (host.population(), host.taken(), host.is_claimed());
         metrics::gauge!("mmo_map_players").set(f64::from(population));
         let now = took.as_secs_f32() / TICK.as_secs_f32();
         self.vitals.send_modify(|vitals| {
-            vitals.population = population;
+            (vitals.population, vitals.taken) = (population, taken);
+            vitals.claimed = claimed;
             vitals.load += (now - vitals.load) / 20.0;
         });
     }

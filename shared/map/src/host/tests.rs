@@ -20,6 +20,7 @@ use crate::keeper::{Write, Written};
 
 mod committing;
 mod crashing;
+mod emptying;
 mod instances;
 mod reconnecting;
 mod warping;

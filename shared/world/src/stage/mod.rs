@@ -246,6 +246,9 @@ impl<W: World> Stage<W> {
             Input::Committed(commit, ref result) => self.committed(commit, result.clone()),
             Input::Drain => self.with(W::drain),
             Input::Tick => self.pass(),
+            Input::Move { player, ref to, arrive } => {
+                self.with(|_, ctx| ctx.warp(player, to, arrive));
+            }
         }
     }
 
