@@ -36,7 +36,14 @@ const WORK: [Work; 5] = [
     Work {
         role: "central",
         serves: &["cluster.*", "characters.*"],
-        calls: &["spawner.*", "map.*", "cluster.peers"],
+        calls: &[
+            "spawner.*",
+            "map.*",
+            "cluster.peers",
+            "cluster.route",
+            "cluster.fate",
+            "cluster.queue",
+        ],
         tells: &[
             "event.cluster.*",
             "event.map.*",
@@ -72,7 +79,17 @@ const WORK: [Work; 5] = [
     Work {
         role: "operator",
         serves: &[],
-        calls: &["cluster.spawn", "cluster.stop", "cluster.peers", "spawner.*"],
+        calls: &[
+            "cluster.spawn",
+            "cluster.stop",
+            "cluster.peers",
+            "cluster.status",
+            "cluster.desire*",
+            "cluster.drain",
+            "cluster.undrain",
+            "cluster.rebalance",
+            "spawner.*",
+        ],
         tells: &[],
         hears: &["*"],
     },
