@@ -22,6 +22,7 @@ mod answers;
 mod endpoint;
 mod inbox;
 mod notices;
+mod peers;
 
 pub use backbone::{Backbone, BackboneError, Options, Subscription};
 pub use service::{Pulse, Service};

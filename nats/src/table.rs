@@ -170,6 +170,7 @@ table! {
         "cluster.spawner.beat" @1 spawners::SpawnerBeat => maps::BeatHeard, to ();
         "cluster.spawner.leave" @1 spawners::LeaveSpawner => Done, to ();
         "cluster.peers" @1 maps::ListPeers => maps::Peers, to ();
+        "cluster.more_peers" @1 maps::MorePeers => maps::Peers, to ();
         "cluster.route" @1 maps::Route => maps::Routed, to ();
         "cluster.spawn" @1 spawners::SpawnMap => spawners::MapSpawned, to ();
         "cluster.stop" @1 spawners::StopMap => Done, to ();

@@ -17,6 +17,7 @@ mod bots;
 mod central_restart;
 mod chaos;
 mod configuration;
+mod desired_state;
 mod documents;
 mod instance;
 mod journey;

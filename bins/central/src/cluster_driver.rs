@@ -13,7 +13,7 @@ use protocol::{
     Code, Failure, Incarnation,
     backbone::{
         Done, Life,
-        maps::{LeaveMap, ListPeers, MapBeat, RegisterMap, Route},
+        maps::{LeaveMap, ListPeers, MapBeat, MorePeers, RegisterMap, Route},
         operations::{AbortDrain, Drain, Enqueue, GetStatus, Rebalance},
         spawners::{LeaveSpawner, RegisterSpawner, SpawnMap, SpawnerBeat, StopMap},
     },
@@ -147,6 +147,7 @@ impl ClusterHandle {
         self.add(service, |ask: SpawnerBeat| Asked::SpawnerBeat(ask), beat_heard).await?;
         self.add(service, |ask: LeaveSpawner| Asked::LeaveSpawner(ask), done).await?;
         self.add(service, |_: ListPeers| Asked::Peers, peers).await?;
+        self.add(service, |ask: MorePeers| Asked::MorePeers(ask.after), peers).await?;
         self.add(service, |ask: Route| Asked::Route(ask), routed).await?;
         self.add(service, |ask: SpawnMap| Asked::Spawn(ask, SPAWNER), map_spawned).await?;
         self.add(service, |ask: StopMap| Asked::Stop(ask), done).await?;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use protocol::backbone::{
-    maps::{ListPeers, Peers},
+    maps::Peers,
     operations::{ClusterStatus, GetStatus},
 };
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let backbone = self.link.connect().await?;
-        let peers = backbone.call(&(), ListPeers {}).await?;
+        let peers = backbone.all_peers(nats::call::DEADLINE).await?;
         let cluster = backbone.call(&(), GetStatus {}).await?;
         if self.json {
             data(&serde_json::to_string(&Shown { peers, cluster })?);

@@ -40,6 +40,7 @@ const WORK: [Work; 5] = [
             "spawner.*",
             "map.*",
             "cluster.peers",
+            "cluster.more_peers",
             "cluster.route",
             "cluster.fate",
             "cluster.queue",
@@ -66,6 +67,7 @@ const WORK: [Work; 5] = [
         calls: &[
             "cluster.map.*",
             "cluster.peers",
+            "cluster.more_peers",
             "cluster.route",
             "cluster.spawn",
             "cluster.stop",
@@ -83,6 +85,7 @@ const WORK: [Work; 5] = [
             "cluster.spawn",
             "cluster.stop",
             "cluster.peers",
+            "cluster.more_peers",
             "cluster.status",
             "cluster.desire*",
             "cluster.drain",

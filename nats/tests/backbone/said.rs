@@ -57,7 +57,7 @@ pub(crate) async fn serve_peers(backbone: &Backbone) -> (Serving, Arc<AtomicU32>
 }
 
 pub(crate) fn peers(sequence: u32) -> Peers {
-    Peers { view: view(sequence), maps: Vec::new(), spawners: Vec::new() }
+    Peers { view: view(sequence), maps: Vec::new(), spawners: Vec::new(), more: false }
 }
 
 pub(crate) fn view(sequence: u32) -> View {

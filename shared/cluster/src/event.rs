@@ -60,6 +60,8 @@ pub enum Asked {
     LeaveSpawner(LeaveSpawner),
     /// The full list. [`Answer::Peers`].
     Peers,
+    /// The next page of it, after this Map Server. [`Answer::Peers`].
+    MorePeers(ServerId),
     /// A Map Server for a character. [`Answer::Routed`].
     Route(Route),
     /// Whether a life of a Map Server goes on. [`Answer::Fate`].

@@ -175,11 +175,16 @@ impl Cluster {
                 self.fleet.leave(&leave, out);
                 Ok(Answer::Done)
             }
-            Asked::Peers => Ok(Answer::Peers(Peers {
-                view: self.registry.view(),
-                maps: self.registry.maps().cloned().collect(),
-                spawners: self.fleet.spawners().cloned().collect(),
-            })),
+            Asked::Peers => {
+                let (maps, more) = self.registry.page(None);
+                let spawners = self.fleet.spawners().cloned().collect();
+                Ok(Answer::Peers(Peers { view: self.registry.view(), maps, spawners, more }))
+            }
+            Asked::MorePeers(after) => {
+                let (maps, more) = self.registry.page(Some(&after));
+                let spawners = Vec::new();
+                Ok(Answer::Peers(Peers { view: self.registry.view(), maps, spawners, more }))
+            }
             Asked::Route(route) => self.route(&route, now).map(Answer::Routed),
             Asked::Enqueue(ask) => self.enqueue(&ask, now).map(Answer::Placed),
             Asked::Fate(life) => Ok(Answer::Fate(self.registry.fate(&life, now))),

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use protocol::{
     backbone::{
         Life, View,
         events::{MapChanged, MapDown, MapUp},
-        maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer},
+        maps::{BeatHeard, LeaveMap, MapBeat, MapRegistered, MapServer, PAGE},
     },
 };
 
@@ -66,6 +67,14 @@ impl Registry {
     /// Every Map Server, by id.
     pub fn maps(&self) -> impl Iterator<Item = &MapServer> {
         self.known.values().map(|known| &known.server)
+    }
+
+    /// The Map Servers after one, by id, as many as fit into a message; and whether there are more.
+    pub fn page(&self, after: Option<&ServerId>) -> (Vec<MapServer>, bool) {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self.known.range::<ServerId, _>((from, Bound::Unbounded));
+        let page = rest.by_ref().take(PAGE).map(|(_, known)| known.server.clone()).collect();
+        (page, rest.next().is_some())
     }
 
     /// Every Map Server whose beats come in time, by id.
@@ -157,7 +166,7 @@ impl Registry {
         if self.is_taken(&server.map, server.channel) {
             server.channel = self.free_channel(&server.map, |_| false);
         }
-        let peers = self.maps().cloned().collect();
+        let (peers, more) = self.page(None);
         if known.as_ref().map(|known| &known.server) != Some(&server) {
             let view = self.advance();
             out.push(Effect::Tell(News::MapUp(MapUp { view, server: server.clone() })));
@@ -170,7 +179,7 @@ impl Registry {
             None => Known::new(server, now),
         };
         self.known.insert(id, known);
-        Ok(MapRegistered { view: self.view, channel, peers })
+        Ok(MapRegistered { view: self.view, channel, peers, more })
     }
 
     /// Removes an earlier life of the same id, if it is certainly over or has been silent.

@@ -11,7 +11,7 @@ use protocol::{
             AbandonCharacter, Claim, CommitCharacters, LoadCharacter, ReleaseCharacter,
             SaveCharacter, TransferCharacter,
         },
-        maps::{ListPeers, MapServer, Route},
+        maps::{MapServer, Route},
         seats::{CancelSeat, ReserveSeat, SeatReserved},
         spawners::{SpawnMap, StopMap},
     },
@@ -215,7 +215,7 @@ impl Desk {
     async fn spawn(&self, map: MapName) -> Result<Box<MapServer>, Failure> {
         let spawn = SpawnMap { map, channel: None, instance: true };
         let spawned = self.backbone.call_within(&(), spawn, SPAWN).await?;
-        let peers = self.backbone.call_within(&(), ListPeers {}, WARP_STEP).await?;
+        let peers = self.backbone.all_peers(WARP_STEP).await?;
         let server = peers.maps.into_iter().find(|server| server.life() == spawned.life);
         server.map(Box::new).ok_or_else(|| {
             Failure::new(Code::SpawnFailed, "the instance has ended already; try again")

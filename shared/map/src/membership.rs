@@ -9,7 +9,7 @@ use protocol::{
     backbone::{
         View,
         events::ClusterUp,
-        maps::{LeaveMap, ListPeers, MapBeat, MapServer, RegisterMap},
+        maps::{LeaveMap, MapBeat, MapServer, RegisterMap},
     },
 };
 use tokio::{
@@ -71,7 +71,7 @@ impl Membership {
     }
 
     async fn look_for_id(&self) -> Result<(), Failure> {
-        let peers = self.backbone.call(&(), ListPeers {}).await?;
+        let peers = self.backbone.all_peers(BEAT).await?;
         let Some(peer) = peers.maps.iter().find(|peer| self.has_id_of(peer)) else { return Ok(()) };
         let message = format!(
             "server id {} is in use by another Map Server at {}:{}; give this one another id, or \
@@ -178,7 +178,7 @@ impl Membership {
 
     async fn repair(&mut self) {
         // Should it fail, the next event or beat shows the gap again.
-        if let Ok(list) = self.backbone.call_within(&(), ListPeers {}, BEAT).await {
+        if let Ok(list) = self.backbone.all_peers(BEAT).await {
             self.peers.replace(list.view, list.maps);
             self.owed = None;
             self.count();
@@ -198,7 +198,10 @@ impl Membership {
 
     async fn register(&mut self) -> Result<(), Failure> {
         let register = RegisterMap { server: self.own.clone() };
-        let registered = self.backbone.call(&(), register).await?;
+        let mut registered = self.backbone.call(&(), register).await?;
+        if registered.more {
+            self.backbone.more_peers(&mut registered.peers, BEAT).await?;
+        }
         if registered.channel != self.own.channel {
             info!(channel = %registered.channel, "the Cluster gave another channel");
             self.own.channel = registered.channel;

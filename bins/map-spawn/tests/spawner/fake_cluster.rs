@@ -64,7 +64,7 @@ impl FakeCluster {
             );
             let refuses = it.refuses.load(Ordering::SeqCst);
             let spawners = refuses.then_some(other).into_iter().collect();
-            async move { Ok(Peers { view, maps: vec![], spawners }) }
+            async move { Ok(Peers { view, maps: vec![], spawners, more: false }) }
         };
         service.add::<ListPeers, _, _>(&(), peers).await.unwrap();
         let it = cluster.clone();

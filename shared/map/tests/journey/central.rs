@@ -154,7 +154,7 @@ async fn serve_cluster(service: &mut Service, state: &Shared, cluster: Incarnati
         let peers = others.cloned().collect();
         let channel = server.channel;
         state.maps.insert(server.server.clone(), server);
-        Ok(MapRegistered { view: view(state), channel, peers })
+        Ok(MapRegistered { view: view(state), channel, peers, more: false })
     })
     .await;
     on(service, state, move |state, beat: MapBeat| {
@@ -169,7 +169,7 @@ async fn serve_cluster(service: &mut Service, state: &Shared, cluster: Incarnati
     .await;
     on(service, state, move |state, _: ListPeers| {
         let maps = state.maps.values().cloned().collect();
-        Ok(Peers { view: view(state), maps, spawners: vec![] })
+        Ok(Peers { view: view(state), maps, spawners: vec![], more: false })
     })
     .await;
     on(service, state, |state, route: Route| {

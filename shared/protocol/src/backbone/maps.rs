@@ -58,9 +58,15 @@ pub struct MapRegistered {
     pub view: View,
     /// The channel it has from now on: the one it liked, or the next that is free.
     pub channel: Channel,
-    /// Every other Map Server.
+    /// Every other Map Server, by id; the first [`PAGE`] of them.
     pub peers: Vec<MapServer>,
+    /// Whether there are more of them: ask with [`MorePeers`].
+    #[serde(default)]
+    pub more: bool,
 }
+
+/// Map Servers in one message: some 450 bytes each, and NATS takes a mebibyte if not told otherwise.
+pub const PAGE: usize = 1000;
 
 /// A Map Server lives, and how it fares. Sent every second.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -103,15 +109,25 @@ pub struct LeaveMap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListPeers {}
 
-/// The full list.
+/// Ask for the next page of the list. Events that were sent since the first page apply to all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MorePeers {
+    /// The last Map Server of the page before.
+    pub after: ServerId,
+}
+
+/// The full list, or a page of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Peers {
     /// The registry as of now.
     pub view: View,
-    /// Every Map Server.
+    /// Every Map Server, by id; [`PAGE`] of them at most.
     pub maps: Vec<MapServer>,
-    /// Every Map Spawn Server.
+    /// Every Map Spawn Server, on the first page.
     pub spawners: Vec<super::spawners::Spawner>,
+    /// Whether there are more Map Servers: ask with [`MorePeers`].
+    #[serde(default)]
+    pub more: bool,
 }
 
 /// Where should a character go that wants to be on this map?
