@@ -14,10 +14,12 @@ CREATE TABLE lease (
 INSERT INTO lease (one, holder_server, holder_incarnation, epoch, beat)
 VALUES (1, NULL, NULL, 0, 0);
 
--- What is meant to run. No row: nobody has said yet.
+-- What is meant to run: nothing, until somebody says so.
 CREATE TABLE desired (
     one      INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     revision BIGINT  NOT NULL,               -- one more with each change
     source   TEXT,                           -- SHA-256 of the file that was last taken, in hex
     content  TEXT    NOT NULL                -- JSON
 );
+
+INSERT INTO desired (one, revision, source, content) VALUES (1, 0, NULL, '{}');

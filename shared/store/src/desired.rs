@@ -3,12 +3,7 @@
 use protocol::backbone::desired::{Desired, DesiredState};
 use sqlx::FromRow;
 
-use crate::{
-    Store, StoreError,
-    engine::{Engine, Transaction},
-    fault::Fault,
-    row,
-};
+use crate::{Store, StoreError, fault::Fault, row};
 
 /// What is meant to run, and where it came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +31,7 @@ impl Store {
     pub async fn desired(&self) -> Result<StoredDesired, StoreError> {
         self.within_deadline(Box::pin(async {
             let row: Option<DesiredRow> = self.read().await?.query(SELECT).fetch_optional().await?;
-            let Some(row) = row else { return Ok(StoredDesired::default()) };
+            let row = row.ok_or_else(gone)?;
             let desired = serde_json::from_str(&row.content).map_err(|error| Fault::Corrupt {
                 row: "the desired state".to_owned(),
                 reason: error.to_string(),
@@ -65,42 +60,38 @@ impl Store {
             reason: error.to_string(),
         };
         let content = serde_json::to_string(desired).map_err(unwritable)?;
-        let (expected, source) =
-            (expected.map(row::column).transpose()?, source.map(str::to_owned));
+        let (from, to) = match expected.map(row::column).transpose()? {
+            Some(expected) => (expected, expected),
+            None => (0, i64::MAX),
+        };
+        let source = source.map(str::to_owned);
         self.change(move |transaction| {
             Box::pin(async move {
-                let present = revision(transaction).await?;
-                if expected.is_some_and(|expected| expected != present) {
-                    return Err(StoreError::Outdated { revision: present.unsigned_abs() }.into());
-                }
-                transaction
+                let changed: Option<(i64,)> = transaction
                     .query(
-                        "INSERT INTO desired (one, revision, source, content)
-                         VALUES (1, $1, $2, $3)
-                         ON CONFLICT (one) DO UPDATE
-                         SET revision = excluded.revision, content = excluded.content,
-                             source = COALESCE(excluded.source, desired.source)",
+                        "UPDATE desired
+                         SET revision = revision + 1, content = $1, source = COALESCE($2, source)
+                         WHERE revision BETWEEN $3 AND $4
+                         RETURNING revision",
                     )
-                    .bind(present + 1)
-                    .bind(source)
                     .bind(content)
-                    .execute()
+                    .bind(source)
+                    .bind(from)
+                    .bind(to)
+                    .fetch_optional()
                     .await?;
-                Ok(present.unsigned_abs() + 1)
+                if let Some((revision,)) = changed {
+                    return Ok(revision.unsigned_abs());
+                }
+                let present = transaction.query(SELECT).fetch_optional::<DesiredRow>().await?;
+                let revision = present.ok_or_else(gone)?.revision.unsigned_abs();
+                Err(StoreError::Outdated { revision }.into())
             })
         })
         .await
     }
 }
 
-/// The present revision, which nobody else changes until the transaction ends.
-async fn revision(transaction: &mut Transaction) -> Result<i64, Fault> {
-    // SQLite has one writer anyway. Two who make the first revision would not see each other's row
-    // on PostgreSQL: so the lease's is locked, which is always there.
-    if let Engine::Postgres(_) = transaction {
-        transaction.query("SELECT epoch FROM lease FOR UPDATE").execute().await?;
-    }
-    let found: Option<(i64,)> =
-        transaction.query("SELECT revision FROM desired").fetch_optional().await?;
-    Ok(found.map_or(0, |(revision,)| revision))
+fn gone() -> Fault {
+    Fault::Corrupt { row: "the desired state".to_owned(), reason: "its row is gone".to_owned() }
 }
