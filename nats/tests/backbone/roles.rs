@@ -36,7 +36,7 @@ const WORK: [Work; 5] = [
     Work {
         role: "central",
         serves: &["cluster.*", "characters.*"],
-        calls: &["spawner.*", "map.*", "cluster.peers"],
+        calls: &["spawner.*", "map.*", "cluster.peers", "cluster.route", "cluster.fate"],
         tells: &[
             "event.cluster.*",
             "event.map.*",
@@ -72,7 +72,14 @@ const WORK: [Work; 5] = [
     Work {
         role: "operator",
         serves: &[],
-        calls: &["cluster.spawn", "cluster.stop", "cluster.peers", "spawner.*"],
+        calls: &[
+            "cluster.spawn",
+            "cluster.stop",
+            "cluster.peers",
+            "cluster.desired",
+            "cluster.desire",
+            "spawner.*",
+        ],
         tells: &[],
         hears: &["*"],
     },
