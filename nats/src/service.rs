@@ -11,7 +11,7 @@ use std::{
 use async_nats::service::{self as micro, ServiceExt};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use protocol::Failure;
+use protocol::{Failure, RequestId};
 use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
@@ -51,21 +51,45 @@ pub struct Service {
 }
 
 impl Backbone {
-    /// Starts the micro service of this server, named as its role.
+    /// Starts the micro service of this server, named as its role. Servers of one role share what
+    /// is for all of them: a request comes to one.
     ///
     /// # Errors
     /// [`BackboneError::Unavailable`] when the connection is closed or held up.
     pub async fn service(&self, description: &str) -> Result<Service, BackboneError> {
+        self.start_service(&self.options.role, description, None).await
+    }
+
+    /// Starts a micro service beside it whose requests are shared with nobody, for what one server
+    /// at a time answers. One that hung while it was the one keeps its subscriptions for seconds;
+    /// it would keep its part of shared requests, too, from the one that has followed it.
+    ///
+    /// # Errors
+    /// As [`Backbone::service`].
+    pub async fn sole_service(
+        &self,
+        name: &str,
+        description: &str,
+    ) -> Result<Service, BackboneError> {
+        self.start_service(name, description, Some(RequestId::new().to_string())).await
+    }
+
+    /// The library always has a queue group; one of its own is shared with nobody.
+    async fn start_service(
+        &self,
+        name: &str,
+        description: &str,
+        queue_group: Option<String>,
+    ) -> Result<Service, BackboneError> {
         let metadata = HashMap::from([
             ("id".to_owned(), self.options.id.clone()),
             ("realm".to_owned(), self.realm.to_string()),
         ]);
-        let started = self
-            .client
-            .service_builder()
-            .description(description)
-            .metadata(metadata)
-            .start(&self.options.role, env!("CARGO_PKG_VERSION"));
+        let mut builder = self.client.service_builder().description(description).metadata(metadata);
+        if let Some(queue_group) = queue_group {
+            builder = builder.queue_group(queue_group);
+        }
+        let started = builder.start(name, env!("CARGO_PKG_VERSION"));
         let micro = self.in_time(started, "starting the service").await?;
         let info = micro.info().await;
         Ok(Service {

@@ -7,14 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, Fate, News, TICK};
+use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, News, TICK};
 use nats::{Backbone, BackboneError, Request, Service};
 use protocol::{
     Code, Failure, Incarnation,
     backbone::{
-        Done, Life,
+        Done,
+        desired::DesiredState,
         maps::{LeaveMap, ListPeers, MapBeat, MorePeers, RegisterMap, Route},
-        operations::{AbortDrain, Drain, Enqueue, GetStatus, Rebalance},
+        operations::{AbortDrain, AskFate, Drain, Enqueue, GetStatus, LifesFate, Rebalance},
         spawners::{LeaveSpawner, RegisterSpawner, SpawnMap, SpawnerBeat, StopMap},
     },
 };
@@ -25,6 +26,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+use crate::term::Term;
 
 /// Questions that wait for the machine, which answers thousands a second.
 const QUEUE: usize = 1024;
@@ -44,11 +47,13 @@ struct Question {
 #[derive(Clone)]
 pub(crate) struct ClusterHandle {
     questions: mpsc::Sender<Question>,
+    term: Term,
 }
 
 /// The tasks that make a Cluster.
 pub(crate) struct Driver {
     machine: Cluster,
+    term: Term,
     clock: Clock,
     backbone: Backbone,
     questions: mpsc::Receiver<Question>,
@@ -89,15 +94,22 @@ impl Clock {
 /// Tells everybody, in order.
 pub(crate) struct Herald {
     backbone: Backbone,
+    term: Term,
     news: mpsc::Receiver<News>,
 }
 
-/// A new Cluster of this life: who asks it, who drives it, and who tells its news.
-pub(crate) fn new(backbone: &Backbone, life: Incarnation) -> (ClusterHandle, Driver, Herald) {
+/// A new Cluster of this life and term: who asks it, who drives it, and who tells its news.
+pub(crate) fn new(
+    backbone: &Backbone,
+    life: Incarnation,
+    term: Term,
+    desired: DesiredState,
+) -> (ClusterHandle, Driver, Herald) {
     let (ask, questions) = mpsc::channel(QUEUE);
     let (tell, news) = mpsc::channel(NEWS);
     let driver = Driver {
-        machine: Cluster::new(life, 1, Default::default()),
+        machine: Cluster::new(life, term.epoch, desired),
+        term: term.clone(),
         clock: Clock::new(),
         backbone: backbone.clone(),
         questions,
@@ -106,11 +118,22 @@ pub(crate) fn new(backbone: &Backbone, life: Incarnation) -> (ClusterHandle, Dri
         errands: JoinSet::new(),
         news: tell,
     };
-    let herald = Herald { backbone: backbone.clone(), news };
-    (ClusterHandle { questions: ask }, driver, herald)
+    let herald = Herald { backbone: backbone.clone(), term: term.clone(), news };
+    (ClusterHandle { questions: ask, term }, driver, herald)
 }
 
 impl ClusterHandle {
+    /// Whether the term of this Cluster lasts.
+    pub(crate) fn leads(&self) -> bool {
+        self.term.lasts()
+    }
+
+    /// An answer of the leader. It is not given after its term: another one's counts then.
+    pub(crate) async fn while_it_leads<T>(&self, answer: T) -> T {
+        self.term.or_silence().await;
+        answer
+    }
+
     /// Asks, and waits for the answer.
     ///
     /// # Errors
@@ -149,6 +172,7 @@ impl ClusterHandle {
         self.add(service, |_: ListPeers| Asked::Peers, peers).await?;
         self.add(service, |ask: MorePeers| Asked::MorePeers(ask.after), peers).await?;
         self.add(service, |ask: Route| Asked::Route(ask), routed).await?;
+        self.add(service, |ask: AskFate| Asked::Fate(ask.life), lifes_fate).await?;
         self.add(service, |ask: SpawnMap| Asked::Spawn(ask, SPAWNER), map_spawned).await?;
         self.add(service, |ask: StopMap| Asked::Stop(ask), done).await?;
         self.add(service, |ask: Enqueue| Asked::Enqueue(ask), placed).await?;
@@ -168,8 +192,8 @@ impl ClusterHandle {
         let serve = move |ask: R| {
             let (handle, asked) = (handle.clone(), asked(ask));
             async move {
-                let answer = handle.ask(asked).await?;
-                reply(answer).ok_or_else(|| {
+                let answer = handle.ask(asked).await;
+                reply(handle.while_it_leads(answer).await?).ok_or_else(|| {
                     Failure::new(Code::Internal, format!("{} got another answer", R::SUBJECT))
                 })
             }
@@ -205,8 +229,15 @@ fn done(answer: Answer) -> Option<Done> {
     matches!(answer, Answer::Done).then_some(Done {})
 }
 
+fn lifes_fate(answer: Answer) -> Option<LifesFate> {
+    match answer {
+        Answer::Fate(fate) => Some(LifesFate { fate }),
+        _ => None,
+    }
+}
+
 impl Driver {
-    /// Drives the machine until `stop`.
+    /// Drives the machine until `stop`, or until the term is over.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), Failure> {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -225,6 +256,9 @@ impl Driver {
                 Some(Ok(event)) = self.errands.join_next() => event,
                 _ = ticks.tick() => Event::Tick,
             };
+            if !self.term.lasts() {
+                return Ok(());
+            }
             for effect in self.machine.handle(event, self.clock.now()) {
                 self.carry_out(effect);
             }
@@ -292,7 +326,7 @@ impl Driver {
 impl Herald {
     /// Tells news until there is none to come: the driver has ended.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
-        while let Some(news) = self.news.recv().await {
+        while let Some(news) = self.news.recv().await.filter(|_| self.term.lasts()) {
             let told = match &news {
                 News::MapUp(up) => self.backbone.publish(up).await,
                 News::MapChanged(changed) => self.backbone.publish(changed).await,
@@ -305,13 +339,5 @@ impl Herald {
             }
         }
         Ok(())
-    }
-}
-
-/// Whether a life of a Map Server goes on, as far as the Cluster knows.
-pub(crate) async fn fate(cluster: &ClusterHandle, life: &Life) -> Result<Fate, Failure> {
-    match cluster.ask(Asked::Fate(life.clone())).await? {
-        Answer::Fate(fate) => Ok(fate),
-        _ => Err(Failure::new(Code::Internal, "the Cluster gave another answer")),
     }
 }

@@ -35,6 +35,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "DATABASE_URL", value_name = "URL", default_value = "sqlite://waystone.db")]
     pub(crate) database_url: String,
 
+    /// File that says which maps and instances are meant to run; see README.md
+    #[arg(long, env = "MMO_DESIRED", value_name = "FILE")]
+    pub(crate) desired: Option<PathBuf>,
+
     /// Seconds that a session holds without being used
     #[arg(
         long,

@@ -41,7 +41,6 @@ const WORK: [Work; 5] = [
             "map.*",
             "cluster.peers",
             "cluster.more_peers",
-            "cluster.route",
             "cluster.fate",
             "cluster.queue",
         ],

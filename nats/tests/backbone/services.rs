@@ -143,3 +143,21 @@ async fn two_of_a_kind_share_the_requests_and_each_is_answered_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_sole_service_that_hangs_takes_nothing_from_the_one_that_follows_it() {
+    on_each(Users::Roles, async |nats| {
+        let (old, new) = (nats.join("central", "c1").await, nats.join("central", "c2").await);
+        let mut hung = old.sole_service("cluster", "the Cluster").await.unwrap();
+        hung.add::<ListPeers, _, _>(&(), async |_| std::future::pending().await).await.unwrap();
+        let _hung = run(hung).await;
+        let mut follows = new.sole_service("cluster", "the Cluster").await.unwrap();
+        follows.add::<ListPeers, _, _>(&(), async |_| Ok(peers(2))).await.unwrap();
+        let _follows = run(follows).await;
+        let map = nats.join("map", "town-1").await;
+        for _ in 0..20 {
+            assert_eq!(map.call(&(), ListPeers {}).await.unwrap(), peers(2));
+        }
+    })
+    .await;
+}

@@ -30,6 +30,12 @@ pub enum StoreError {
     /// be dropped, or loaded anew.
     #[error("the saved character has another owner or is newer; drop this copy")]
     Fenced,
+    /// What is meant to run was changed meanwhile.
+    #[error("what is meant to run is at revision {revision} by now; read it again, then change it")]
+    Outdated {
+        /// The present revision.
+        revision: u64,
+    },
     /// A commit names a character twice, or too many.
     #[error("a commit names each of its characters once, and 64 at most")]
     CommitInvalid,
@@ -89,7 +95,7 @@ impl From<StoreError> for Failure {
                 let message = "the character is on a map; leave it, or try again shortly";
                 return Failure::new(Code::CharacterInUse, message);
             }
-            StoreError::Fenced => Code::Fenced,
+            StoreError::Fenced | StoreError::Outdated { .. } => Code::Fenced,
             StoreError::PositionInvalid | StoreError::CommitInvalid => Code::Malformed,
             StoreError::Unavailable { .. } => {
                 let message = "accounts and characters are away at the moment; try again shortly";

@@ -1,4 +1,5 @@
 //! Accounts and characters in SQL: an SQLite file by default, PostgreSQL for many machines.
+//! And which Central leads, and what is meant to run.
 //!
 //! This is the authority on who owns a character. Every change of one names the owner, its epoch
 //! and the version it was made from; a change that does not match is [`StoreError::Fenced`] and
@@ -8,6 +9,7 @@
 //! # Layout
 //! - [`Store`] (`store.rs`): open, ping, close.
 //! - `accounts.rs`, `characters.rs`, `ownership.rs`, `ledger.rs`: what it can do, a noun each.
+//! - `lease.rs`: which Central leads. `desired.rs`: what is meant to run.
 //! - `row.rs`: a character as it stands in its table.
 //! - `writer.rs`: changes that wait at the same time share a transaction.
 //! - `engine.rs`: one statement text for both databases. `sqlite.rs`, `postgres.rs`: opening each.
@@ -16,9 +18,11 @@
 
 mod accounts;
 mod characters;
+mod desired;
 mod engine;
 mod error;
 mod fault;
+mod lease;
 mod ledger;
 mod limits;
 mod ownership;
@@ -30,6 +34,8 @@ mod writer;
 
 pub use accounts::Account;
 pub use characters::Character;
+pub use desired::StoredDesired;
 pub use error::StoreError;
+pub use lease::Lease;
 pub use limits::{CALL_DEADLINE, CONNECT_DEADLINE};
 pub use store::Store;

@@ -17,7 +17,7 @@ use crate::{
     engine::Transaction,
     fault::Fault,
     ledger,
-    row::{CharacterRow, OwnerColumns, StateColumns, select_characters},
+    row::{CharacterRow, OwnerColumns, StateColumns, column, select_characters},
 };
 
 /// Characters in one commit at most.
@@ -358,9 +358,4 @@ impl Outcome {
 /// fit a column either.
 fn next(number: u64) -> u64 {
     number.saturating_add(1)
-}
-
-/// An epoch or version as SQL has it. One that does not fit was never given out.
-fn column(number: u64) -> Result<i64, StoreError> {
-    i64::try_from(number).map_err(|_| StoreError::Fenced)
 }

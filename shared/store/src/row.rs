@@ -73,13 +73,23 @@ impl OwnerColumns {
     }
 
     fn life(&self) -> Result<Option<Life>, String> {
-        let (Some(server), Some(incarnation)) = (&self.owner_server, &self.owner_incarnation)
-        else {
-            return Ok(None);
-        };
-        let server = server.parse().map_err(|e| format!("{e}"))?;
-        Ok(Some(Life { server, incarnation: incarnation.parse().map_err(|e| format!("{e}"))? }))
+        life(self.owner_server.as_deref(), self.owner_incarnation.as_deref())
     }
+}
+
+/// The life that two columns name, if they name one.
+pub(crate) fn life(
+    server: Option<&str>,
+    incarnation: Option<&str>,
+) -> Result<Option<Life>, String> {
+    let (Some(server), Some(incarnation)) = (server, incarnation) else { return Ok(None) };
+    let server = server.parse().map_err(|e| format!("{e}"))?;
+    Ok(Some(Life { server, incarnation: incarnation.parse().map_err(|e| format!("{e}"))? }))
+}
+
+/// An epoch, version or other count as SQL has it. One that does not fit was never given out.
+pub(crate) fn column(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Fenced)
 }
 
 impl TryFrom<CharacterRow> for Character {

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wire::Limits;
 
-use crate::{cluster_driver::ClusterHandle, passwords::Passwords, settings::Settings};
+use crate::{leader::Leader, passwords::Passwords, settings::Settings};
 
 /// Ended sessions that a member's connection may be behind; one that is further behind asks Redis.
 const ENDED: usize = 1024;
@@ -40,7 +40,7 @@ pub(crate) struct Lobby {
     pub(crate) passwords: Passwords,
     pub(crate) backbone: Backbone,
     pub(crate) pulse: Pulse,
-    pub(crate) cluster: ClusterHandle,
+    pub(crate) cluster: Leader,
     pub(crate) ended: broadcast::Sender<SessionEnded>,
 }
 

@@ -19,7 +19,6 @@ use store::Character;
 use tracing::warn;
 
 use super::{Lobby, characters::unknown};
-use crate::cluster_driver::fate;
 
 /// How long a Map Server has for one step. A selection has two, eviction and seat, so that a map
 /// that does not answer costs its player less than 2 s.
@@ -128,7 +127,7 @@ impl Lobby {
     /// Has an owner save a character and let it go. One that does not answer is passed over only
     /// when it is known to be gone: it may hold what it could not save yet.
     async fn take_from(&self, owner: &Life, character: CharacterId) -> Result<(), Failure> {
-        if fate(&self.cluster, owner).await? == Fate::Gone {
+        if self.cluster.fate(owner).await? == Fate::Gone {
             return Ok(());
         }
         let evict = EvictCharacter {

@@ -1,0 +1,233 @@
+//! Who leads, as one Central sees it: what to do about the lease next, and until when it may
+//! believe that the lease is its own. No I/O and no clock.
+//!
+//! A leader believes for [`HOLDS`] from the *start* of its last renewal that was answered. A
+//! standby takes a lease that it has seen unchanged for [`UNCHANGED`], which is longer: by then
+//! the last leader has stopped believing, as long as clocks run equally fast. A leader is missed
+//! after a look and [`UNCHANGED`], so another leads within 4 s.
+
+use std::time::Duration;
+
+use protocol::backbone::Life;
+use store::Lease;
+
+/// Between two renewals.
+const KEEP_EVERY: Duration = Duration::from_millis(700);
+/// Between a renewal that failed and the next.
+const KEEP_AGAIN: Duration = Duration::from_millis(100);
+/// How long a renewal holds.
+pub(crate) const HOLDS: Duration = Duration::from_secs(2);
+/// Between two looks of a standby.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+/// How long a lease must be seen unchanged before it is taken from its holder.
+const UNCHANGED: Duration = Duration::from_millis(2600);
+/// Longest wait for an answer of the database: two renewals may fail before the lease is lost.
+const WITHIN: Duration = Duration::from_millis(600);
+/// How long a leader that nobody can reach keeps others from leading.
+const UNREACHABLE: Duration = Duration::from_secs(2);
+/// Signs of life of another Central with this one's id that prove that there is one: a single one
+/// may be the last of a life that has ended, which was long on its way.
+const PROOFS: u32 = 2;
+
+/// One Central's part in it.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    me: Life,
+    role: Role,
+    /// Since when nobody can reach this Central, if so.
+    cut_off: Option<Duration>,
+}
+
+#[derive(Debug)]
+enum Role {
+    Standby(Watch),
+    Leader(Belief),
+}
+
+/// What a standby has seen.
+#[derive(Debug, Default)]
+struct Watch {
+    /// The lease, and since when it is known to be so.
+    seen: Option<(Lease, Duration)>,
+    /// The lease that is to be taken now.
+    ripe: Option<Lease>,
+    look_at: Duration,
+    /// Signs of life of another Central with this one's id.
+    proofs: u32,
+}
+
+/// What a leader believes.
+#[derive(Debug)]
+struct Belief {
+    epoch: u64,
+    until: Duration,
+    keep_at: Duration,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing before this time, or before something else happens.
+    Wait(Duration),
+    /// Look at the lease, and report by [`Candidate::looked`].
+    Look {
+        /// Longest wait for it.
+        within: Duration,
+    },
+    /// Take the lease if it is unchanged, and report by [`Candidate::took`].
+    Take {
+        /// As it was seen.
+        seen: Lease,
+        /// Longest wait for it.
+        within: Duration,
+    },
+    /// Renew the lease, and report by [`Candidate::kept`].
+    Keep {
+        /// This leader's term.
+        epoch: u64,
+        /// Longest wait for it.
+        within: Duration,
+    },
+    /// Give the lease up. This Central leads no more.
+    GiveUp {
+        /// The term that ends.
+        epoch: u64,
+    },
+}
+
+/// Another Central has this one's id.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct IdInUse(pub(crate) Life);
+
+impl Candidate {
+    /// A standby that has seen nothing yet.
+    pub(crate) fn new(me: Life) -> Self {
+        Self { me, role: Role::Standby(Watch::default()), cut_off: None }
+    }
+
+    /// The term in which it may believe to lead, and until when.
+    pub(crate) fn leads(&self, now: Duration) -> Option<(u64, Duration)> {
+        match &self.role {
+            Role::Leader(belief) if now < belief.until => Some((belief.epoch, belief.until)),
+            _ => None,
+        }
+    }
+
+    /// Others can reach this Central from now on, or not.
+    pub(crate) fn reach(&mut self, reachable: bool, now: Duration) {
+        self.cut_off = if reachable { None } else { self.cut_off.or(Some(now)) };
+    }
+
+    /// What to do now. Asked again after each report, and when a wait is over.
+    pub(crate) fn next(&mut self, now: Duration) -> Step {
+        let yields_at = self.cut_off.map(|since| since + UNREACHABLE);
+        if let Role::Leader(belief) = &self.role {
+            match belief.next(yields_at, now) {
+                Some(step @ Step::GiveUp { .. }) => {
+                    self.resign(now);
+                    return step;
+                }
+                Some(step) => return step,
+                None => self.resign(now),
+            }
+        }
+        match &mut self.role {
+            Role::Standby(watch) => watch.next(now),
+            Role::Leader(_) => Step::Wait(now),
+        }
+    }
+
+    /// Leads no more, and looks again at once: its own lease of before needs no wait.
+    pub(crate) fn resign(&mut self, now: Duration) {
+        self.role = Role::Standby(Watch { look_at: now, ..Watch::default() });
+    }
+
+    /// What a look showed; `None`: the database did not answer.
+    ///
+    /// # Errors
+    /// When another Central has this one's id.
+    pub(crate) fn looked(&mut self, lease: Option<Lease>, now: Duration) -> Result<(), IdInUse> {
+        let Role::Standby(watch) = &mut self.role else { return Ok(()) };
+        watch.look_at = now + LOOK_EVERY;
+        // What was seen before is not forgotten: a lease that is the same later was so meanwhile.
+        let Some(lease) = lease else { return Ok(()) };
+        let since = match watch.seen.take() {
+            Some((seen, since)) if seen == lease => since,
+            Some((seen, _)) if seen.holder == lease.holder => {
+                watch.count_proof(&lease, &self.me)?;
+                now
+            }
+            _ => now,
+        };
+        let is_free = lease.holder.as_ref().is_none_or(|holder| *holder == self.me);
+        let ripe_at = if is_free { now } else { since + UNCHANGED };
+        if now < ripe_at {
+            watch.look_at = watch.look_at.min(ripe_at);
+        } else if self.cut_off.is_none() {
+            watch.ripe = Some(lease.clone());
+        }
+        watch.seen = Some((lease, since));
+        Ok(())
+    }
+
+    /// What became of taking the lease, begun at `asked`: the new term, or that it was somebody
+    /// else's. `None`: the database did not answer, and it may be this one's.
+    pub(crate) fn took(&mut self, taken: Option<Option<u64>>, asked: Duration) {
+        let Some(Some(epoch)) = taken else { return }; // the next look tells
+        let (until, keep_at) = (asked + HOLDS, asked + KEEP_EVERY);
+        self.role = Role::Leader(Belief { epoch, until, keep_at });
+    }
+
+    /// What became of a renewal, begun at `asked`: whether the lease is this one's still. `None`:
+    /// the database did not answer.
+    pub(crate) fn kept(&mut self, kept: Option<bool>, asked: Duration, now: Duration) {
+        let Role::Leader(belief) = &mut self.role else { return };
+        match kept {
+            Some(true) => {
+                belief.until = asked + HOLDS;
+                belief.keep_at = asked + KEEP_EVERY;
+            }
+            Some(false) => self.resign(now),
+            None => belief.keep_at = now + KEEP_AGAIN,
+        }
+    }
+}
+
+impl Belief {
+    /// What a leader does now; `None`: it leads no more.
+    fn next(&self, yields_at: Option<Duration>, now: Duration) -> Option<Step> {
+        if now >= self.until {
+            return None;
+        }
+        if yields_at.is_some_and(|at| now >= at) {
+            return Some(Step::GiveUp { epoch: self.epoch });
+        }
+        if now >= self.keep_at {
+            let within = WITHIN.min(self.until.saturating_sub(now));
+            return Some(Step::Keep { epoch: self.epoch, within });
+        }
+        let until = self.keep_at.min(self.until);
+        Some(Step::Wait(yields_at.map_or(until, |at| at.min(until))))
+    }
+}
+
+impl Watch {
+    fn next(&mut self, now: Duration) -> Step {
+        match self.ripe.take() {
+            Some(seen) => Step::Take { seen, within: WITHIN },
+            None if now >= self.look_at => Step::Look { within: WITHIN },
+            None => Step::Wait(self.look_at),
+        }
+    }
+
+    /// The holder lives; counts that if it has this Central's id.
+    fn count_proof(&mut self, lease: &Lease, me: &Life) -> Result<(), IdInUse> {
+        let namesake = lease.holder.as_ref().filter(|holder| holder.server == me.server);
+        let Some(holder) = namesake.filter(|holder| *holder != me) else { return Ok(()) };
+        self.proofs += 1;
+        if self.proofs >= PROOFS { Err(IdInUse(holder.clone())) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
