@@ -103,10 +103,15 @@ impl Rig {
 
     /// A spawner as a program.
     pub fn spawner_program(&self, id: &str, maps: &str) -> Program {
+        self.idle_spawner_program(id).args(["--spawn-maps", maps])
+    }
+
+    /// A spawner that starts nothing unless it is told to, as a program.
+    pub fn idle_spawner_program(&self, id: &str) -> Program {
         Program::new(id, program("map-spawn"), self.folder())
             .env("NATS_URL", self.nats.url())
             .env("REDIS_URL", self.redis.url())
-            .args(["--id", id, "--spawn-maps", maps])
+            .args(["--id", id])
     }
 
     /// A Map Server as a program, started by hand.

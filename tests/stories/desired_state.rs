@@ -21,8 +21,7 @@ async fn desire(rig: &Rig, desired: &str) {
 /// A cluster with one spawner that runs nothing by itself, and what is desired of it.
 async fn cluster(desired: &str) -> Rig {
     let mut rig = Rig::with_central().await;
-    let program = rig.spawner_program("s", "town");
-    let program = program.args(["--maps", "town,forest,dungeon"]).env("MMO_SPAWN_MAPS", "");
+    let program = rig.idle_spawner_program("s");
     rig.start_spawner_as("s", program);
     desire(&rig, desired).await;
     rig
@@ -107,7 +106,7 @@ async fn queued(events: &mut Events) -> (u32, u32) {
 
 #[tokio::test]
 async fn players_of_a_drained_channel_are_told_and_moved_to_another_one() {
-    let mut rig = cluster(r#"{"maps":{"town":{}}}"#).await;
+    let rig = cluster(r#"{"maps":{"town":{}}}"#).await;
     let old = channels_of(&rig, "town", &[1]).await.remove(0);
     let mut ada = rig.player_on_map("Ada").await;
     ada.walk_to(THERE).await;
@@ -130,7 +129,6 @@ async fn players_of_a_drained_channel_are_told_and_moved_to_another_one() {
     assert!(here.position.distance(THERE) < 0.1, "{:?}", here.position);
     let left = channels_of(&rig, "town", &[2]).await;
     assert_ne!(left[0].server, old.server);
-    rig.spawner("s");
 }
 
 #[tokio::test]
