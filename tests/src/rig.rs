@@ -37,6 +37,14 @@ pub struct Rig {
     folder: TempDir,
 }
 
+/// A Central beside the rig's own.
+pub struct Central {
+    /// It.
+    pub process: Process,
+    /// Where it listens for clients.
+    pub address: String,
+}
+
 #[derive(Deserialize)]
 struct CentralReady {
     listen: SocketAddr,
@@ -138,6 +146,25 @@ impl Rig {
         self.central_address = ready.listen.to_string();
         self.central_admin = ready.admin.to_string();
         self.central = Some(central);
+    }
+
+    /// Starts one more Central, with an id and a port of its own, and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub async fn start_another_central(&self, id: &str) -> Central {
+        self.start_another_central_as(self.central_program().env("MMO_ID", id).named(id)).await
+    }
+
+    /// Starts a changed [`Rig::central_program`] with an id and a name of its own.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub async fn start_another_central_as(&self, program: Program) -> Central {
+        let mut process = program.env("MMO_LISTEN", "127.0.0.1:0").start();
+        let line = process.first_line(SOON).await;
+        let ready: CentralReady = serde_json::from_str(&line).expect("Central's ready line");
+        Central { process, address: ready.listen.to_string() }
     }
 
     /// Kills Central as a crash would.

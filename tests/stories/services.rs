@@ -13,8 +13,10 @@ use harness::{Program, Rig, micro::ask_everybody, program};
 use nats::table::{LINES, ROOT};
 use serde_json::Value;
 
-const SERVERS: [(&str, &str); 4] = [
+const SERVERS: [(&str, &str); 5] = [
     ("central", "central-1"),
+    // The Central that leads.
+    ("cluster", "central-1"),
     ("map", "spawn-1-forest-1"),
     ("map", "spawn-1-town-1"),
     ("spawner", "spawn-1"),
@@ -29,7 +31,8 @@ fn who(answers: &[Value], id: impl Fn(&Value) -> &Value) -> BTreeSet<(String, St
 /// The subjects that a server must serve, by the table.
 fn subjects(service: &str, id: &str) -> BTreeSet<String> {
     let families: &[&str] = match service {
-        "central" => &["cluster.", "characters."],
+        "central" => &["characters."],
+        "cluster" => &["cluster."],
         "spawner" => &["spawner."],
         _ => &["map."],
     };
@@ -64,8 +67,8 @@ async fn every_server_answers_ping_info_and_stats_and_names_its_endpoints() {
         assert_eq!(served, subjects(name, id), "{name} {id}");
     }
 
-    let central = &ask_everybody(nats, "$SRV.STATS.central", 1).await[0];
-    let endpoints = central["endpoints"].as_array().unwrap();
+    let cluster = &ask_everybody(nats, "$SRV.STATS.cluster", 1).await[0];
+    let endpoints = cluster["endpoints"].as_array().unwrap();
     let register = endpoints.iter().find(|one| one["name"] == "cluster-map-register").unwrap();
     assert!(register["num_requests"].as_u64() >= Some(2), "{register}");
 }

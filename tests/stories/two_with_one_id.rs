@@ -69,18 +69,20 @@ async fn a_second_spawner_with_one_id_ends_and_the_first_serves_on() {
 }
 
 #[tokio::test]
-async fn a_second_central_in_one_realm_ends_and_the_first_serves_on() {
+async fn a_second_central_with_one_id_ends_and_the_first_serves_on() {
     let mut rig = Rig::with_maps("town").await;
+    let before = rig.peers().await;
     let second = rig.central_program().named("second").env("MMO_LISTEN", "127.0.0.1:0");
-    let mut second = second.env("MMO_ID", "central-2").start();
+    let mut second = second.start();
     let mut names = (1..).map(|number| format!("Guest{number}"));
     let said = refused(&mut second, async || {
         rig.player(&names.next().unwrap()).await;
         assert_eq!(rig.peers().await.maps.len(), 1);
     })
     .await;
-    assert!(said.contains("realm main") && said.contains("stop it first"), "{said}");
+    assert!(said.contains("`central-1`") && said.contains("another `id`"), "{said}");
     rig.player_on_map("Ada").await;
+    assert_eq!(rig.peers().await.view.cluster, before.view.cluster, "the first leads on");
     assert!(rig.central.as_mut().unwrap().status().is_none());
 }
 

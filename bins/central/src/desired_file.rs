@@ -107,6 +107,15 @@ mod tests {
     }
 
     #[test]
+    fn the_readmes_example_is_one() {
+        let readme = include_str!("../../../README.md");
+        let (_, section) = readme.split_once("### What is meant to run\n").unwrap();
+        let (_, example) = section.split_once("```toml\n").unwrap();
+        let desired = parse(example.split_once("```").unwrap().0).unwrap();
+        assert_eq!((desired.maps.len(), desired.instances.len()), (2, 1));
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_line() {
         for (text, at, says) in [
             ("[maps.town]\n\nmin_chanels = 2\n", 3, "min_chanels"),

@@ -359,6 +359,15 @@ fn a_leader_that_nobody_can_reach_gives_way_and_does_not_come_back_before_it_can
 }
 
 #[test]
+fn a_leader_that_is_told_that_it_lost_the_lease_leads_no_more_at_once() {
+    let mut candidate = Candidate::new(life("central-1"));
+    candidate.took(Some(Some(4)), ms(0));
+    candidate.kept(Some(false), ms(700), ms(710));
+    assert_eq!(candidate.leads(ms(710)), None);
+    assert_eq!(candidate.next(ms(710)), Step::Look { within: WITHIN });
+}
+
+#[test]
 fn its_own_lease_is_taken_again_at_once_when_the_database_is_back() {
     let me = life("central-1");
     let mut candidate = Candidate::new(me.clone());
