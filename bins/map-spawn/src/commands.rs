@@ -7,7 +7,7 @@ use protocol::{
     Code, Failure, SpawnerId,
     backbone::{
         Done,
-        spawners::{Children, ListChildren, StartChild, StopChild},
+        spawners::{Children, ClearChild, EndHungChild, ListChildren, StartChild, StopChild},
     },
 };
 use tokio::{
@@ -46,6 +46,18 @@ pub(crate) async fn service(backbone: &Backbone, desk: Desk) -> Result<Service, 
         async move { desk.ask(|reply| Order::Stop(body, reply)).await?.map(|()| Done {}) }
     };
     service.add::<StopChild, _, _>(&id, stop).await?;
+    let at = desk.clone();
+    let hung = move |body: EndHungChild| {
+        let desk = at.clone();
+        async move { desk.ask(|reply| Order::Hung(body, reply)).await?.map(|()| Done {}) }
+    };
+    service.add::<EndHungChild, _, _>(&id, hung).await?;
+    let at = desk.clone();
+    let clear = move |body: ClearChild| {
+        let desk = at.clone();
+        async move { desk.ask(|reply| Order::Clear(body, reply)).await?.map(|()| Done {}) }
+    };
+    service.add::<ClearChild, _, _>(&id, clear).await?;
     let list = move |_: ListChildren| {
         let desk = desk.clone();
         async move { Ok(Children { children: desk.ask(Order::List).await? }) }

@@ -9,10 +9,13 @@ use instance::Lifecycle;
 use metrics::{counter, gauge};
 use nats::Backbone;
 use protocol::{
-    Failure, MapName, ServerId, SpawnerId,
+    Failure, ServerId, SpawnerId,
     backbone::{
-        maps::LeaveMap,
-        spawners::{Child, ChildState, MapSpawned, StartChild, StopChild},
+        maps::{LeaveMap, Peers},
+        spawners::{
+            Child, ChildState, ClearChild, EndHungChild, MapSpawned, Pending, Pinned, StartChild,
+            StopChild,
+        },
     },
 };
 use tokio::{
@@ -22,6 +25,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
+    adoption::{Orphan, watch_orphan},
     announcer::Said,
     map_program::MapProgram,
     nursery::{Effect, Event, Launch, Limits, Nursery, Sign, WaiterId},
@@ -40,9 +44,13 @@ const LEAVE_TRIES: u32 = 3;
 /// What the keeper is asked to do.
 pub(crate) enum Order {
     /// Run these always.
-    Stand(Vec<MapName>),
+    Stand(Vec<Pinned>),
+    /// The Cluster knows these; answered with whether there are children that nobody knows.
+    Introduce(Peers, oneshot::Sender<bool>),
     Start(StartChild, oneshot::Sender<Result<MapSpawned, Failure>>),
     Stop(StopChild, oneshot::Sender<Result<(), Failure>>),
+    Hung(EndHungChild, oneshot::Sender<Result<(), Failure>>),
+    Clear(ClearChild, oneshot::Sender<Result<(), Failure>>),
     List(oneshot::Sender<Vec<Child>>),
 }
 
@@ -52,8 +60,19 @@ pub(crate) struct Surroundings {
     pub(crate) backbone: Backbone,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) announcer: mpsc::Sender<Said>,
-    /// Slots in use, for the beats.
-    pub(crate) used: watch::Sender<u32>,
+    /// For the registration and the beats.
+    pub(crate) fare: watch::Sender<Fare>,
+    /// The greatest term of a leading Cluster that was heard of.
+    pub(crate) term: watch::Receiver<u64>,
+}
+
+/// How the children fare.
+#[derive(Debug, Default)]
+pub(crate) struct Fare {
+    /// Slots in use.
+    pub(crate) used: u32,
+    /// Children that do not serve.
+    pub(crate) pending: Vec<Pending>,
 }
 
 /// Keeps the children of this spawner.
@@ -68,7 +87,7 @@ pub(crate) struct Keeper {
     processes: HashMap<ServerId, mpsc::Sender<Sign>>,
     waiters: WaiterId,
     starts: HashMap<WaiterId, oneshot::Sender<Result<MapSpawned, Failure>>>,
-    stops: HashMap<WaiterId, oneshot::Sender<Result<(), Failure>>>,
+    answers: HashMap<WaiterId, oneshot::Sender<Result<(), Failure>>>,
 }
 
 impl Keeper {
@@ -87,9 +106,26 @@ impl Keeper {
             processes: HashMap::new(),
             waiters: 0,
             starts: HashMap::new(),
-            stops: HashMap::new(),
+            answers: HashMap::new(),
         };
         (keeper, order)
+    }
+
+    /// Takes in the Map Servers that an earlier life of this spawner has left behind.
+    pub(crate) fn adopt(&mut self, orphans: Vec<Orphan>) {
+        for Orphan { found, handle } in orphans {
+            let (server, pid) = (found.server.clone(), found.pid);
+            if self.processes.contains_key(&server) {
+                warn!(%server, pid, "runs twice; this process is left alone");
+                continue;
+            }
+            info!(%server, pid, map = %found.map, "a Map Server that runs already is adopted");
+            let (sign, signs) = mpsc::channel(SIGNS);
+            self.processes.insert(server.clone(), sign);
+            let reporter = self.reporter.clone();
+            self.watch(&server.clone(), watch_orphan(server, handle, signs, reporter));
+            self.handle(Event::Found(found));
+        }
     }
 
     /// Works until the lifecycle drains, then until the last child has ended; `patience` is how
@@ -117,22 +153,34 @@ impl Keeper {
 
     /// What an order means to the nursery; one that is done already means nothing.
     fn take(&mut self, order: Order) -> Option<Event> {
+        let term = *self.around.term.borrow();
+        self.handle(Event::Term(term));
+        let waiter = self.waiter();
         match order {
-            Order::Stand(maps) => {
-                for map in maps {
-                    self.handle(Event::Start { map, channel: None, waiter: None });
-                }
+            Order::Stand(standing) => {
+                standing.into_iter().for_each(|pinned| self.handle(Event::Stand(pinned)));
                 None
             }
-            Order::Start(StartChild { map, channel, .. }, reply) => {
-                let waiter = self.waiter();
-                self.starts.insert(waiter, reply);
-                Some(Event::Start { map, channel, waiter: Some(waiter) })
+            Order::Introduce(peers, reply) => {
+                self.handle(Event::Peers(peers));
+                let _ = reply.send(self.nursery.has_strangers());
+                None
             }
-            Order::Stop(StopChild { server, .. }, reply) => {
-                let waiter = self.waiter();
-                self.stops.insert(waiter, reply);
-                Some(Event::Stop { server, waiter })
+            Order::Start(order, reply) => {
+                self.starts.insert(waiter, reply);
+                Some(Event::Start { order, waiter })
+            }
+            Order::Stop(order, reply) => {
+                self.answers.insert(waiter, reply);
+                Some(Event::Stop { order, waiter })
+            }
+            Order::Hung(order, reply) => {
+                self.answers.insert(waiter, reply);
+                Some(Event::Hung { order, waiter })
+            }
+            Order::Clear(ClearChild { server }, reply) => {
+                self.answers.insert(waiter, reply);
+                Some(Event::Clear { server, waiter })
             }
             Order::List(reply) => {
                 // Who asked may have given up.
@@ -153,7 +201,8 @@ impl Keeper {
             let effects = self.nursery.handle(event, self.since.elapsed());
             events.extend(effects.into_iter().filter_map(|effect| self.carry_out(effect)));
         }
-        self.around.used.send_replace(self.nursery.used());
+        let (used, pending) = (self.nursery.used(), self.nursery.pending().collect());
+        self.around.fare.send_replace(Fare { used, pending });
         self.measure();
     }
 
@@ -174,6 +223,10 @@ impl Keeper {
                     Some(ms) => {
                         warn!(server = %ended.server, "{}; starts again in {ms} ms", ended.how)
                     }
+                    None if ended.held => {
+                        let (server, held) = (&ended.server, "it crashed too often and is held");
+                        error!(%server, "{}; {held} until somebody clears it", ended.how);
+                    }
                     None => info!(server = %ended.server, "{}", ended.how),
                 }
                 self.announce(Said::Ended(ended));
@@ -182,8 +235,8 @@ impl Keeper {
             Effect::Spawned(waiter, outcome) => {
                 let _ = self.starts.remove(&waiter).map(|reply| reply.send(outcome));
             }
-            Effect::Stopped(waiter, outcome) => {
-                let _ = self.stops.remove(&waiter).map(|reply| reply.send(outcome));
+            Effect::Done(waiter, outcome) => {
+                let _ = self.answers.remove(&waiter).map(|reply| reply.send(outcome));
             }
             Effect::Refused(map, failure) => error!(%map, "cannot be started: {failure}"),
         }
@@ -202,12 +255,15 @@ impl Keeper {
         let pid = child.id().unwrap_or_default(); // has one until it is reaped
         let (sign, signs) = mpsc::channel(SIGNS);
         self.processes.insert(server.clone(), sign);
-        let watching = watch(server.clone(), child, signs, self.reporter.clone());
+        self.watch(&server, watch(server.clone(), child, signs, self.reporter.clone()));
+        Event::Launched { server, pid }
+    }
+
+    fn watch(&self, server: &ServerId, watching: impl Future<Output = ()> + Send + 'static) {
         self.around.lifecycle.spawn_short(format!("watch {server}"), async {
             watching.await;
             anyhow::Ok(())
         });
-        Event::Launched { server, pid }
     }
 
     fn signal(&self, server: &ServerId, sign: Sign) {
@@ -244,6 +300,7 @@ impl Keeper {
             (ChildState::Starting, "starting"),
             (ChildState::Ready, "ready"),
             (ChildState::Waiting, "waiting"),
+            (ChildState::Held, "held"),
             (ChildState::Stopping, "stopping"),
         ] {
             let count = states.iter().filter(|other| **other == state).count();

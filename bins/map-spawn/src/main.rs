@@ -7,13 +7,16 @@
 //! - [`catalogue`]: which maps it may run. [`map_program`]: how they are started.
 //! - [`nursery`]: what is to be done, as a pure state machine. [`keeper`]: the shell that does it.
 //! - [`watch`]: a running Map Server: what it says, what it is told, how it ends.
+//! - [`adoption`]: Map Servers that an earlier life of this spawner has left behind.
 //! - [`membership`]: being known to the Cluster. [`commands`]: what it is asked to do.
-//! - [`announcer`]: what it tells everybody.
+//! - [`announcer`]: what it tells everybody. [`machine`]: how busy its machine is.
 
+mod adoption;
 mod announcer;
 mod catalogue;
 mod commands;
 mod keeper;
+mod machine;
 mod map_program;
 mod membership;
 mod nursery;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use instance::chain;
-use protocol::MapName;
+use protocol::{MapName, Realm, SpawnerId};
 use tokio::{
     io::AsyncReadExt,
     process::{Child, Command},
@@ -26,6 +26,10 @@ const LIST_WITHIN: Duration = Duration::from_secs(5);
 const LIST_BYTES: u64 = 64 * 1024;
 /// What a map keeps of its grace to close, after its drain.
 const TO_CLOSE: u64 = 2;
+/// Where a map's NATS is.
+pub(crate) const NATS_URL: &str = "NATS_URL";
+/// A note for whoever looks after the map when this spawner is gone; the map itself reads it not.
+pub(crate) const UPKEEP: &str = "WAYSTONE_UPKEEP";
 
 /// Why the map program cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,21 @@ impl MapProgram {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whose Map Servers it starts.
+    pub(crate) fn spawner(&self) -> &SpawnerId {
+        &self.settings.id
+    }
+
+    /// The world that they belong to.
+    pub(crate) fn realm(&self) -> &Realm {
+        &self.settings.basics.realm
+    }
+
+    /// What they talk over.
+    pub(crate) fn nats_url(&self) -> &str {
+        self.settings.map_nats_url.as_ref().unwrap_or(&self.settings.nats_url)
     }
 
     /// Asks the program for the maps that it can run.
@@ -107,6 +126,11 @@ impl MapProgram {
         for (flag, value) in flags {
             command.args([flag, &value]);
         }
+        if let Some(capacity) = launch.upkeep.capacity {
+            command.args(["--capacity", &capacity.to_string()]);
+        }
+        let upkeep = serde_json::to_string(&launch.upkeep).map_err(|error| error.to_string())?;
+        command.env(UPKEEP, upkeep);
         command.spawn().map_err(|error| {
             format!("cannot be started by {}: {}", self.path.display(), chain(&error))
         })
@@ -121,7 +145,7 @@ impl MapProgram {
             .stderr(Stdio::inherit())
             // A Ctrl-C is for this process, which stops the maps in their order.
             .process_group(0)
-            .env("NATS_URL", settings.map_nats_url.as_ref().unwrap_or(&settings.nats_url))
+            .env(NATS_URL, self.nats_url())
             .env("MMO_DRAIN_S", settings.stop_grace_s.saturating_sub(TO_CLOSE).max(1).to_string());
         let creds = settings.map_nats_creds.as_ref().or(settings.nats_creds.as_ref());
         match creds {

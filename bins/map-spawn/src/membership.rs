@@ -18,6 +18,8 @@ use tokio::{
 };
 use tracing::{info, warn};
 
+use crate::keeper::Fare;
+
 /// Between two beats.
 const BEAT: Duration = Duration::from_secs(1);
 /// How long a beat waits for its answer: the next one is due then.
@@ -40,11 +42,30 @@ pub(crate) enum MembershipError {
     Backbone(#[from] BackboneError),
 }
 
+/// What passes between this spawner's membership and its other parts. Each says how things are
+/// now, not how they were when somebody had time to tell.
+pub(crate) struct News {
+    pub(crate) fare: watch::Receiver<Fare>,
+    pub(crate) machine: watch::Receiver<Machine>,
+    /// The greatest term of a leading Cluster that was heard of.
+    pub(crate) term: watch::Sender<u64>,
+}
+
+impl News {
+    fn hear_term(&self, heard: u64) {
+        self.term.send_if_modified(|term| {
+            let is_newer = heard > *term;
+            *term = heard.max(*term);
+            is_newer
+        });
+    }
+}
+
 /// This spawner as the Cluster knows it.
 pub(crate) struct Membership {
     backbone: Backbone,
     me: Spawner,
-    used: watch::Receiver<u32>,
+    news: News,
     /// For the readiness.
     registered: Condition,
     /// Whether any Cluster has ever known this life.
@@ -53,15 +74,15 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// Not known yet. `used` are the slots in use.
+    /// Not known yet.
     pub(crate) async fn new(
         backbone: Backbone,
         me: Spawner,
-        used: watch::Receiver<u32>,
+        news: News,
         registered: Condition,
     ) -> Result<Self, MembershipError> {
         let clusters = backbone.subscribe().await?;
-        Ok(Self { backbone, me, used, registered, known: watch::Sender::new(false), clusters })
+        Ok(Self { backbone, me, news, registered, known: watch::Sender::new(false), clusters })
     }
 
     /// Whether the Cluster has ever known this life; once true, it stays so.
@@ -114,7 +135,8 @@ impl Membership {
             let is_known = tokio::select! {
                 _ = beats.tick() => self.beat().await,
                 Some(up) = self.clusters.next() => {
-                    info!(central = %up.central, "a Cluster is up");
+                    info!(central = %up.central, term = up.epoch, "a Cluster is up");
+                    self.news.hear_term(up.epoch);
                     Ok(false)
                 }
             };
@@ -149,21 +171,28 @@ impl Membership {
     }
 
     async fn beat(&self) -> Result<bool, Failure> {
+        let now = self.now();
         let beat = SpawnerBeat {
-            spawner: self.me.spawner.clone(),
-            incarnation: self.me.incarnation,
-            used: *self.used.borrow(),
-            machine: Machine::default(),
-            pending: Vec::new(),
+            spawner: now.spawner,
+            incarnation: now.incarnation,
+            used: now.used,
+            machine: now.machine,
+            pending: now.pending,
         };
         let heard = self.backbone.call_within(&(), beat, BEAT_WITHIN).await?;
         Ok(heard.known)
     }
 
+    /// This spawner as it is now.
+    fn now(&self) -> Spawner {
+        let (fare, machine) = (self.news.fare.borrow(), *self.news.machine.borrow());
+        Spawner { used: fare.used, pending: fare.pending.clone(), machine, ..self.me.clone() }
+    }
+
     async fn try_to_register(&self) -> Result<(), Failure> {
-        let spawner = Spawner { used: *self.used.borrow(), ..self.me.clone() };
-        let register = RegisterSpawner { spawner };
+        let register = RegisterSpawner { spawner: self.now() };
         let registered = self.backbone.call_within(&(), register, STEP).await?;
+        self.news.hear_term(registered.epoch);
         info!(view = registered.view.sequence, "registered with the Cluster");
         self.registered.up();
         Ok(())

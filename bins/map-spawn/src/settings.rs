@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::value_parser;
 use instance::Basics;
-use protocol::{MapName, SpawnerId};
+use protocol::{Label, MapName, SpawnerId};
 
 /// The settings of a Map Spawn Server.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,7 +32,11 @@ pub(crate) struct Settings {
     #[arg(long, env = "MMO_MAP_COMMAND", value_name = "FILE")]
     pub(crate) map_command: Option<PathBuf>,
 
-    /// Map Servers to run at most
+    /// What this machine is good for, such as `fast,europe`: maps may ask for it
+    #[arg(long, env = "MMO_LABELS", value_name = "LABEL", value_delimiter = ',')]
+    pub(crate) labels: Vec<Label>,
+
+    /// Slots for Map Servers, of which each takes one or as many as its map costs
     #[arg(
         long,
         env = "MMO_SLOTS",

@@ -28,14 +28,16 @@ impl Nursery {
         }
         // Whoever is told last must still have its grace before the patience is over.
         let spare = patience.saturating_sub(self.limits.stop_grace);
-        let turn = spare / self.used().max(1);
+        let turn = spare / u32::try_from(self.children.len()).unwrap_or(u32::MAX).max(1);
         self.drain = Some(Drain { turn, turn_ends: now, ends: now + patience });
         let failure = self.draining();
         let servers: Vec<ServerId> = self.children.keys().cloned().collect();
         for server in servers {
             let Some(child) = self.children.get_mut(&server) else { continue };
             match &mut child.phase {
-                Phase::Waiting { .. } => self.stop_for_good(&server, &failure, now),
+                Phase::Waiting { .. } | Phase::Held { .. } => {
+                    self.stop_for_good(&server, &failure, now);
+                }
                 Phase::Stopping { kill_at: Some(at), .. } => *at = (*at).min(now + patience),
                 _ => {
                     let starts = std::mem::take(&mut child.starts);
@@ -50,9 +52,9 @@ impl Nursery {
         Failure::new(Code::Draining, message)
     }
 
-    /// When a child that is told to stop now is killed.
-    pub(super) fn kill_at(&self, now: Duration) -> Duration {
-        let graceful = now + self.limits.stop_grace;
+    /// When a child that is told to stop now, with this grace, is killed.
+    pub(super) fn kill_at(&self, grace: Duration, now: Duration) -> Duration {
+        let graceful = now + grace;
         self.drain.as_ref().map_or(graceful, |drain| graceful.min(drain.ends))
     }
 

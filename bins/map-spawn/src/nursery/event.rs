@@ -6,10 +6,12 @@ use protocol::{
     Channel, Failure, MapName, ServerId,
     backbone::{
         events::{ChildEnded, ChildStarted},
-        maps::LeaveMap,
-        spawners::{ChildReady, MapSpawned},
+        maps::{LeaveMap, Peers},
+        spawners::{ChildReady, EndHungChild, MapSpawned, Pinned, StartChild, StopChild},
     },
 };
+
+use super::Upkeep;
 
 /// Somebody who waits for an answer.
 pub(crate) type WaiterId = u64;
@@ -17,14 +19,26 @@ pub(crate) type WaiterId = u64;
 /// Something happened.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
-    /// A Map Server is wanted: by a command, which waits for the answer, or by `spawn_maps`.
-    Start { map: MapName, channel: Option<Channel>, waiter: Option<WaiterId> },
+    /// A Map Server runs that an earlier life of this spawner has left behind.
+    Found(Found),
+    /// Map Servers of `spawn_maps` are wanted, always.
+    Stand(Pinned),
+    /// A command wants a Map Server.
+    Start { order: StartChild, waiter: WaiterId },
     /// A command wants a Map Server stopped for good.
-    Stop { server: ServerId, waiter: WaiterId },
+    Stop { order: StopChild, waiter: WaiterId },
+    /// The Cluster says that a life does not beat.
+    Hung { order: EndHungChild, waiter: WaiterId },
+    /// A command wants a held Map Server started again.
+    Clear { server: ServerId, waiter: WaiterId },
+    /// A Cluster leads in this term.
+    Term(u64),
     /// An [`Effect::Launch`] made a process.
     Launched { server: ServerId, pid: u32 },
     /// A child says that it has registered.
     Ready(ChildReady),
+    /// The Cluster says who has registered.
+    Peers(Peers),
     /// A child's process ended, or could not be made.
     Ended { server: ServerId, how: String },
     /// An [`Effect::Leave`] is done with, whether or not the Cluster heard it.
@@ -50,8 +64,8 @@ pub(crate) enum Effect {
     Ended(ChildEnded),
     /// Answer a start command.
     Spawned(WaiterId, Result<MapSpawned, Failure>),
-    /// Answer a stop command.
-    Stopped(WaiterId, Result<(), Failure>),
+    /// Answer another command.
+    Done(WaiterId, Result<(), Failure>),
     /// A map of `spawn_maps` cannot be started, and nobody waits for the answer.
     Refused(MapName, Failure),
 }
@@ -64,6 +78,18 @@ pub(crate) struct Launch {
     pub(crate) channel: Channel,
     /// How often this child was restarted, this time included.
     pub(crate) restarts: u32,
+    pub(crate) upkeep: Upkeep,
+}
+
+/// A process that was made by an earlier life of this spawner, as the process table shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) server: ServerId,
+    pub(crate) map: MapName,
+    /// The one it would like; the Cluster knows which it has.
+    pub(crate) channel: Channel,
+    pub(crate) pid: u32,
+    pub(crate) upkeep: Upkeep,
 }
 
 /// A signal.

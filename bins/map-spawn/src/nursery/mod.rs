@@ -4,11 +4,15 @@
 //! # Layout
 //! - [`event`]: what comes in, what goes out.
 //! - [`child`]: one child: how it is, and who waits for it.
-//! - [`orders`]: start and stop commands. [`lives`]: how a child registers, ends and returns.
+//! - [`orders`]: start and stop commands. [`care`]: commands about one that hangs or is held.
+//! - [`terms`]: which leader's commands are obeyed.
+//! - [`lives`]: how a child registers, ends and returns. [`adoption`]: those that ran before.
 //! - [`drain`]: stopping all of them, in order.
-//! - [`backoff`]: how long a dead child waits for its restart.
+//! - [`upkeep`]: what a child takes. [`backoff`]: how long a dead one waits for its restart.
 
+mod adoption;
 mod backoff;
+mod care;
 mod child;
 mod drain;
 mod event;
@@ -16,8 +20,10 @@ mod lives;
 mod orders;
 #[cfg(test)]
 mod properties;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,17 +32,19 @@ use std::{
 
 use protocol::{
     Failure, MapName, ServerId, SpawnerId,
-    backbone::spawners::{self, MapSpawned},
+    backbone::spawners::{self, MapSpawned, Pending},
 };
 use rand::{SeedableRng, rngs::StdRng};
 
 use self::{
     child::{Child, Phase, Waiter},
     drain::Drain,
+    terms::Terms,
 };
 pub(crate) use self::{
-    event::{Effect, Event, Launch, Sign, WaiterId},
+    event::{Effect, Event, Found, Launch, Sign, WaiterId},
     orders::server_id,
+    upkeep::Upkeep,
 };
 
 /// What a nursery holds to.
@@ -46,7 +54,7 @@ pub(crate) struct Limits {
     pub(crate) spawner: SpawnerId,
     /// The maps it may run.
     pub(crate) maps: BTreeSet<MapName>,
-    /// Children at most, dead ones waiting for their restart included.
+    /// What children may take together, dead ones waiting for their restart included.
     pub(crate) slots: u32,
     /// From a launch to its registration.
     pub(crate) start_deadline: Duration,
@@ -61,8 +69,9 @@ pub(crate) struct Nursery {
     children: BTreeMap<ServerId, Child>,
     /// The number of the newest child of each map; numbers are not used twice.
     numbers: BTreeMap<MapName, u32>,
-    /// How many were started, restarts not counted.
+    /// How many were started or found, restarts not counted.
     started: u64,
+    terms: Terms,
     drain: Option<Drain>,
     /// For the backoff's jitter.
     rng: StdRng,
@@ -77,6 +86,7 @@ impl Nursery {
             children: BTreeMap::new(),
             numbers: BTreeMap::new(),
             started: 0,
+            terms: Terms::default(),
             drain: None,
             rng: StdRng::seed_from_u64(seed),
             effects: Vec::new(),
@@ -87,10 +97,16 @@ impl Nursery {
     /// what to do, in this order.
     pub(crate) fn handle(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         match event {
-            Event::Start { map, channel, waiter } => self.start(map, channel, waiter, now),
-            Event::Stop { server, waiter } => self.stop(&server, waiter, now),
+            Event::Found(found) => self.found(found),
+            Event::Stand(pinned) => self.stand(&pinned, now),
+            Event::Start { order, waiter } => self.start(&order, waiter, now),
+            Event::Stop { order, waiter } => self.stop(&order, waiter, now),
+            Event::Hung { order, waiter } => self.hung(&order, waiter, now),
+            Event::Clear { server, waiter } => self.clear(&server, waiter, now),
+            Event::Term(term) => self.terms.hear(term),
             Event::Launched { server, pid } => self.launched(server, pid),
             Event::Ready(ready) => self.ready(ready, now),
+            Event::Peers(peers) => self.introduce(&peers, now),
             Event::Ended { server, how } => self.ended(server, &how, now),
             Event::Told { server } => self.told(&server),
             Event::Drain { patience } => self.begin_drain(patience, now),
@@ -114,7 +130,13 @@ impl Nursery {
 
     /// Slots in use.
     pub(crate) fn used(&self) -> u32 {
-        u32::try_from(self.children.len()).unwrap_or(u32::MAX)
+        self.children.values().fold(0, |used, child| used.saturating_add(child.upkeep.cost))
+    }
+
+    /// Every child that does not serve now, by server id.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = Pending> {
+        let spawner = &self.limits.spawner;
+        self.children.iter().filter_map(move |(server, child)| child.pending(spawner, server))
     }
 
     /// Every child, by server id.
@@ -154,7 +176,7 @@ impl Nursery {
     }
 
     fn answer_stops(&mut self, waiters: Vec<Waiter>, outcome: &Result<(), Failure>) {
-        let answers = waiters.into_iter().map(|waiter| Effect::Stopped(waiter.id, outcome.clone()));
+        let answers = waiters.into_iter().map(|waiter| Effect::Done(waiter.id, outcome.clone()));
         self.effects.extend(answers);
     }
 }

@@ -4,15 +4,11 @@ use std::time::Duration;
 
 use protocol::{
     Channel, Code, Failure, MapName, ServerId,
-    backbone::{
-        Life,
-        spawners::{ChildReady, MapSpawned},
-    },
+    backbone::spawners::{MapSpawned, Pinned, StartChild, StopChild},
 };
 
 use super::{
-    Effect, Nursery, WaiterId,
-    backoff::Backoff,
+    Effect, Nursery, Upkeep, WaiterId,
     child::{self, Child, Phase, Reason, Waiter},
 };
 
@@ -21,55 +17,50 @@ use super::{
 const KILLED_WITHIN: Duration = Duration::from_secs(2);
 
 impl Nursery {
-    /// Starts a map; for a channel that is here already, the command gets that one.
-    pub(super) fn start(
-        &mut self,
-        map: MapName,
-        channel: Option<Channel>,
-        waiter: Option<WaiterId>,
-        now: Duration,
-    ) {
-        match self.find_or_add(&map, channel, waiter.is_none(), now) {
-            Ok(server) => {
-                if let Some(id) = waiter {
-                    self.wait_for_start(&server, id, now);
-                }
+    /// Sees to it that a map of `spawn_maps` runs on so many channels; those that run from before
+    /// are among them.
+    pub(super) fn stand(&mut self, pinned: &Pinned, now: Duration) {
+        let Pinned { map, channels } = pinned;
+        let here = self.children.values_mut().filter(|child| {
+            child.map == *map && (child.adopted || child.standing) && !child.is_stopping()
+        });
+        let mut missing = *channels;
+        for child in here.take(usize::from(*channels)) {
+            child.standing = true;
+            missing = missing.saturating_sub(1);
+        }
+        for _ in 0..missing {
+            let started = self.find_or_add(&StartChild::new(map.clone(), None), now);
+            match started.map(|server| self.children.get_mut(&server)) {
+                Ok(Some(child)) => child.standing = true,
+                Ok(None) => {}
+                Err(failure) => self.effects.push(Effect::Refused(map.clone(), failure)),
             }
-            Err(failure) => self.effects.push(match waiter {
-                Some(id) => Effect::Spawned(id, Err(failure)),
-                None => Effect::Refused(map, failure),
-            }),
         }
     }
 
-    fn find_or_add(
-        &mut self,
-        map: &MapName,
-        channel: Option<Channel>,
-        standing: bool,
-        now: Duration,
-    ) -> Result<ServerId, Failure> {
-        self.check(map, channel)?;
-        let here = self.children.iter().find(|(_, c)| c.map == *map && Some(c.channel) == channel);
+    /// Starts a map; for a channel that is here already, the command gets that one.
+    pub(super) fn start(&mut self, order: &StartChild, waiter: WaiterId, now: Duration) {
+        let obeyed = self.terms.check(order.epoch, &self.limits.spawner);
+        match obeyed.and_then(|()| self.find_or_add(order, now)) {
+            Ok(server) => self.wait_for_start(&server, waiter, now),
+            Err(failure) => self.effects.push(Effect::Spawned(waiter, Err(failure))),
+        }
+    }
+
+    fn find_or_add(&mut self, order: &StartChild, now: Duration) -> Result<ServerId, Failure> {
+        let StartChild { map, channel, .. } = order;
+        self.check(map, *channel)?;
+        let here = self.children.iter().find(|(_, c)| c.map == *map && Some(c.channel) == *channel);
         if let Some((server, child)) = here {
-            if child.is_stopping() {
-                let message = format!("{server} is just stopping; try again shortly");
-                return Err(Failure::new(Code::NoSpawner, message));
-            }
-            return Ok(server.clone());
+            return self.may_wait_for(server, child).map(|()| server.clone());
         }
-        let slots = self.limits.slots;
-        if self.used() >= slots {
-            let message = format!(
-                "{} runs {slots} Map Servers and has no slot left: stop one, raise its `slots`, \
-                 or start another spawner",
-                self.limits.spawner
-            );
-            return Err(Failure::new(Code::NoSpawner, message));
-        }
+        let upkeep = Upkeep::from(order);
+        self.find_room(map, upkeep.cost)?;
         let server = self.number(map)?;
         let channel = channel.unwrap_or_else(|| self.free_channel(map));
-        self.add(server.clone(), map.clone(), channel, standing);
+        let child = Child::new(map.clone(), channel, self.next_order(), upkeep);
+        self.children.insert(server.clone(), child);
         self.launch(&server, now);
         Ok(server)
     }
@@ -91,6 +82,38 @@ impl Nursery {
         Ok(())
     }
 
+    /// Whether a child that is here will be what a start command wants.
+    fn may_wait_for(&self, server: &ServerId, child: &Child) -> Result<(), Failure> {
+        match child.phase {
+            Phase::Stopping { .. } => {
+                let message = format!("{server} is just stopping; try again shortly");
+                Err(Failure::new(Code::NoSpawner, message))
+            }
+            Phase::Held { .. } => {
+                let message = format!(
+                    "{server} crashed too often and is held; see its log, then say \
+                     `spawner.{}.clear`, or stop it",
+                    self.limits.spawner
+                );
+                Err(Failure::new(Code::SpawnFailed, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn find_room(&self, map: &MapName, cost: u32) -> Result<(), Failure> {
+        let (spawner, slots) = (&self.limits.spawner, self.limits.slots);
+        let left = slots.saturating_sub(self.used());
+        if cost > left {
+            let message = format!(
+                "{spawner} has {left} of its {slots} slots left, and a Map Server of `{map}` takes \
+                 {cost}: stop one, raise its `slots`, or start another spawner"
+            );
+            return Err(Failure::new(Code::NoSpawner, message));
+        }
+        Ok(())
+    }
+
     /// The id of the next child of this map.
     fn number(&mut self, map: &MapName) -> Result<ServerId, Failure> {
         let number = self.numbers.entry(map.clone()).or_default();
@@ -107,62 +130,56 @@ impl Nursery {
         (1..=u16::MAX).map(Channel).find(|channel| !taken(channel)).unwrap_or(Channel::FIRST)
     }
 
-    fn add(&mut self, server: ServerId, map: MapName, channel: Channel, standing: bool) {
+    /// The place of one more child in the order of starts.
+    pub(super) fn next_order(&mut self) -> u64 {
         self.started += 1;
-        let child = Child {
-            map,
-            channel,
-            standing,
-            order: self.started,
-            phase: Phase::Waiting { until: Duration::ZERO, told: true },
-            pid: None,
-            restarts: 0,
-            registered: false,
-            backoff: Backoff::new(),
-            starts: Vec::new(),
-            stops: Vec::new(),
-        };
-        self.children.insert(server, child);
+        self.started
     }
 
     fn wait_for_start(&mut self, server: &ServerId, id: WaiterId, now: Duration) {
         let deadline = now + self.limits.start_deadline;
         let Some(child) = self.children.get_mut(server) else { return };
         child.starts.push(Waiter { id, deadline });
-        if let Phase::Ready { ready, .. } = &child.phase {
-            let ready = ready.clone();
-            self.answer_ready(server, ready);
-        }
+        self.answer_ready(server);
     }
 
-    /// Answers all who wait for this child's registration with it.
-    pub(super) fn answer_ready(&mut self, server: &ServerId, ready: ChildReady) {
+    /// Answers all who wait for this child's registration with it, if it has registered.
+    pub(super) fn answer_ready(&mut self, server: &ServerId) {
         let Some(child) = self.children.get_mut(server) else { return };
+        let Phase::Ready { life, port, .. } = &child.phase else { return };
         let waiters = std::mem::take(&mut child.starts);
         let spawned = MapSpawned {
-            life: Life { server: server.clone(), incarnation: ready.life.incarnation },
+            life: life.clone(),
             spawner: self.limits.spawner.clone(),
             map: child.map.clone(),
             channel: child.channel,
-            port: ready.port,
+            port: *port,
         };
         self.answer_starts(waiters, &Ok(spawned));
     }
 
     /// Stops a child for good.
-    pub(super) fn stop(&mut self, server: &ServerId, id: WaiterId, now: Duration) {
+    pub(super) fn stop(&mut self, order: &StopChild, id: WaiterId, now: Duration) {
+        if let Err(failure) = self.terms.check(order.epoch, &self.limits.spawner) {
+            return self.effects.push(Effect::Done(id, Err(failure)));
+        }
+        let server = &order.server;
         let deadline = now + self.limits.stop_grace + KILLED_WITHIN;
         let Some(child) = self.children.get_mut(server) else {
-            let message = format!(
-                "{} runs no Map Server `{server}`; ask its `list` for those it runs",
-                self.limits.spawner
-            );
-            let failure = Failure::new(Code::ServerUnknown, message);
-            return self.effects.push(Effect::Stopped(id, Err(failure)));
+            let failure = self.unknown(server);
+            return self.effects.push(Effect::Done(id, Err(failure)));
         };
         child.stops.push(Waiter { id, deadline });
         let message = format!("{server} was told to stop before it had registered");
         self.stop_for_good(server, &Failure::new(Code::SpawnFailed, message), now);
+    }
+
+    pub(super) fn unknown(&self, server: &ServerId) -> Failure {
+        let message = format!(
+            "{} runs no Map Server `{server}`; ask its `list` for those it runs",
+            self.limits.spawner
+        );
+        Failure::new(Code::ServerUnknown, message)
     }
 
     /// Ends a child and its restarts; who waits for its registration hears `why` not.
@@ -172,13 +189,13 @@ impl Nursery {
         self.answer_starts(starts, &Err(why.clone()));
         let Some(child) = self.children.get_mut(server) else { return };
         match &mut child.phase {
-            Phase::Waiting { .. } => {
+            Phase::Waiting { .. } | Phase::Held { .. } => {
                 let stops = std::mem::take(&mut child.stops);
                 self.children.remove(server);
                 self.answer_stops(stops, &Ok(()));
             }
             Phase::Stopping { reason, .. } => *reason = Reason::Told,
-            Phase::Starting { .. } | Phase::Ready { .. } => {
+            Phase::Found { .. } | Phase::Starting { .. } | Phase::Ready { .. } => {
                 self.terminate(server, Reason::Told, now);
             }
         }

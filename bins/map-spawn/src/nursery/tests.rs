@@ -1,14 +1,18 @@
 use std::time::Duration;
 
 use protocol::{
-    Channel, Code, Failure, Incarnation, ServerId,
+    Channel, Code, ConnectionKey, Failure, Incarnation, ServerId,
     backbone::{
-        Life,
-        spawners::{ChildReady, ChildState, MapSpawned},
+        Life, View,
+        desired::RestartPolicy,
+        maps::{MapServer, Peers},
+        spawners::{
+            ChildReady, ChildState, EndHungChild, MapSpawned, Pinned, StartChild, StopChild,
+        },
     },
 };
 
-use super::{Effect, Event, Limits, Nursery, Sign, WaiterId};
+use super::{Effect, Event, Found, Limits, Nursery, Sign, Upkeep, WaiterId, child::Phase};
 
 pub(super) fn limits() -> Limits {
     Limits {
@@ -27,6 +31,40 @@ pub(super) fn ready(server: &ServerId, channel: Channel) -> Event {
         port: 7100,
         admin: "127.0.0.1:9100".parse().unwrap(),
     })
+}
+
+pub(super) fn found(map: &str, number: u32) -> Found {
+    Found {
+        server: format!("s-{map}-{number}").parse().unwrap(),
+        map: map.parse().unwrap(),
+        channel: Channel(1),
+        pid: 1000 + number,
+        upkeep: Upkeep::default(),
+    }
+}
+
+fn stop(server: &str, epoch: Option<u64>) -> StopChild {
+    StopChild { server: server.parse().unwrap(), epoch }
+}
+
+/// What a Cluster says that knows these servers, on channel 7 each.
+pub(super) fn peers(cluster: Incarnation, servers: &[&str]) -> Event {
+    let server = |id: &&str| MapServer {
+        server: id.parse().unwrap(),
+        incarnation: Incarnation::new(),
+        map: "town".parse().unwrap(),
+        channel: Channel(7),
+        address: "127.0.0.1".to_owned(),
+        port: 7107,
+        connection_key: ConnectionKey::from_bytes(rand::random()),
+        population: 1,
+        capacity: 200,
+        spawner: Some("s".parse().unwrap()),
+        version: "0".to_owned(),
+        claimed: false,
+    };
+    let (view, maps) = (View { cluster, sequence: 9 }, servers.iter().map(server).collect());
+    Event::Peers(Peers { view, maps, spawners: Vec::new(), more: false })
 }
 
 /// A nursery, its clock, and what it asked for last.
@@ -58,13 +96,33 @@ impl Story {
         self.now
     }
 
-    fn start(&mut self, map: &str, channel: Option<u16>, waiter: Option<WaiterId>) -> &mut Self {
-        let map = map.parse().unwrap();
-        self.handle(Event::Start { map, channel: channel.map(Channel), waiter })
+    fn start(&mut self, map: &str, channel: Option<u16>, waiter: WaiterId) -> &mut Self {
+        let order = StartChild::new(map.parse().unwrap(), channel.map(Channel));
+        self.handle(Event::Start { order, waiter })
+    }
+
+    fn stand(&mut self, map: &str, channels: u16) -> &mut Self {
+        self.handle(Event::Stand(Pinned { map: map.parse().unwrap(), channels }))
+    }
+
+    fn find(&mut self, map: &str, number: u32) -> &mut Self {
+        self.handle(Event::Found(found(map, number)))
     }
 
     fn stop(&mut self, server: &str, waiter: WaiterId) -> &mut Self {
-        self.handle(Event::Stop { server: server.parse().unwrap(), waiter })
+        self.handle(Event::Stop { order: stop(server, None), waiter })
+    }
+
+    fn clear(&mut self, server: &str, waiter: WaiterId) -> &mut Self {
+        self.handle(Event::Clear { server: server.parse().unwrap(), waiter })
+    }
+
+    /// The present life of a child that is ready.
+    fn life(&self, server: &str) -> Life {
+        match &self.nursery.children[&server.parse::<ServerId>().unwrap()].phase {
+            Phase::Ready { life, .. } => life.clone(),
+            other => panic!("{server} is {other:?}"),
+        }
     }
 
     fn ready(&mut self, server: &str, channel: u16) -> &mut Self {
@@ -80,9 +138,21 @@ impl Story {
         self.handle(Event::Told { server: server.parse().unwrap() })
     }
 
-    /// A child of `spawn_maps` that has registered.
+    /// One more child of `spawn_maps`, which has registered.
     fn with_ready(&mut self, map: &str, server: &str) -> &mut Self {
-        self.start(map, None, None).ready(server, 1)
+        let here = self.nursery.children().filter(|child| child.map.as_str() == map).count();
+        self.stand(map, u16::try_from(here).unwrap() + 1).ready(server, 1)
+    }
+
+    /// Crashes as soon as it runs, and goes to its restart, until it is held.
+    fn crash(&mut self, server: &str, times: usize) -> &mut Self {
+        for _ in 0..times {
+            if self.launches().is_empty() {
+                self.next();
+            }
+            self.ended(server);
+        }
+        self
     }
 
     fn launches(&self) -> Vec<(String, u16, u32)> {
@@ -116,12 +186,12 @@ impl Story {
         }
     }
 
-    fn stopped(&self) -> Vec<(WaiterId, Result<(), Failure>)> {
-        let stopped = |effect: &Effect| match effect {
-            Effect::Stopped(waiter, outcome) => Some((*waiter, outcome.clone())),
+    fn done(&self) -> Vec<(WaiterId, Result<(), Failure>)> {
+        let done = |effect: &Effect| match effect {
+            Effect::Done(waiter, outcome) => Some((*waiter, outcome.clone())),
             _ => None,
         };
-        self.effects.iter().filter_map(stopped).collect()
+        self.effects.iter().filter_map(done).collect()
     }
 
     fn ends(&self) -> Vec<(String, Option<u64>)> {
@@ -144,7 +214,7 @@ fn term(server: &str) -> (String, Sign) {
 #[test]
 fn a_command_is_answered_when_the_child_has_registered() {
     let mut story = Story::new();
-    story.start("town", None, Some(7));
+    story.start("town", None, 7);
     assert_eq!(story.launches(), [("s-town-1".to_owned(), 1, 0)]);
     assert_eq!(story.spawned(), []);
     story.ready("s-town-1", 3);
@@ -156,36 +226,33 @@ fn a_command_is_answered_when_the_child_has_registered() {
 #[test]
 fn channels_and_numbers_count_up_per_map() {
     let mut story = Story::new();
-    story.start("town", None, None);
-    story.start("town", None, None);
+    story.stand("town", 1).stand("town", 2);
     assert_eq!(story.launches(), [("s-town-2".to_owned(), 2, 0)]);
-    story.start("forest", None, None);
+    story.stand("forest", 1);
     assert_eq!(story.launches(), [("s-forest-1".to_owned(), 1, 0)]);
 }
 
 #[test]
 fn a_channel_that_is_here_is_not_started_twice() {
     let mut story = Story::new();
-    story.start("town", Some(2), Some(1)).start("town", Some(2), Some(2));
+    story.start("town", Some(2), 1).start("town", Some(2), 2);
     assert_eq!((story.launches(), story.spawned()), (vec![], vec![]));
     story.ready("s-town-1", 2);
     assert_eq!(story.spawned().len(), 2);
-    story.start("town", Some(2), Some(3));
+    story.start("town", Some(2), 3);
     assert!(matches!(story.spawned().as_slice(), [(3, Ok(_))]), "{:?}", story.effects);
 }
 
 #[test]
 fn what_it_may_not_run_and_what_has_no_room_is_refused_with_the_reason() {
     let mut story = Story::new();
-    let unknown = story.start("moon", None, Some(1)).refusal();
+    let unknown = story.start("moon", None, 1).refusal();
     assert_eq!(unknown.code, Code::MapUnknown);
     assert!(unknown.message.contains("`moon`; it may run: forest, town"), "{unknown}");
-    assert_eq!(story.start("town", Some(0), Some(1)).refusal().code, Code::Malformed);
-    for _ in 0..4 {
-        story.start("town", None, None);
-    }
-    assert_eq!(story.start("town", None, Some(1)).refusal().code, Code::NoSpawner);
-    story.start("town", None, None);
+    assert_eq!(story.start("town", Some(0), 1).refusal().code, Code::Malformed);
+    story.stand("town", 4);
+    assert_eq!(story.start("town", None, 1).refusal().code, Code::NoSpawner);
+    story.stand("town", 5);
     assert!(matches!(story.effects.as_slice(), [Effect::Refused(..)]));
 }
 
@@ -193,7 +260,7 @@ fn what_it_may_not_run_and_what_has_no_room_is_refused_with_the_reason() {
 fn an_id_that_would_be_too_long_is_refused() {
     let mut story = Story::new();
     story.nursery.limits.spawner = "spawner-with-a-name-of-some-30".parse().unwrap();
-    let refusal = story.start("town", None, Some(1)).refusal();
+    let refusal = story.start("town", None, 1).refusal();
     assert_eq!(refusal.code, Code::NameInvalid);
     assert!(refusal.message.contains("shorter `id`"), "{refusal}");
     assert_eq!(story.nursery.used(), 0);
@@ -236,7 +303,7 @@ fn health_resets_the_backoff() {
 #[test]
 fn a_commanded_child_that_never_registers_is_killed_and_given_up() {
     let mut story = Story::new();
-    story.start("town", None, Some(1));
+    story.start("town", None, 1);
     assert_eq!(story.next(), Duration::from_secs(10));
     let refusal = story.refusal();
     assert_eq!(refusal.code, Code::SpawnFailed);
@@ -253,7 +320,7 @@ fn a_commanded_child_that_never_registers_is_killed_and_given_up() {
 #[test]
 fn a_child_of_spawn_maps_that_never_registers_is_tried_again() {
     let mut story = Story::new();
-    story.start("town", None, None).after(10.0).ended("s-town-1");
+    story.stand("town", 1).after(10.0).ended("s-town-1");
     assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Waiting)]);
     story.next();
     assert_eq!(story.launches(), [("s-town-1".to_owned(), 1, 1)]);
@@ -265,14 +332,14 @@ fn a_child_of_spawn_maps_that_never_registers_is_tried_again() {
 #[test]
 fn a_commanded_child_that_had_registered_returns_too() {
     let mut story = Story::new();
-    story.start("town", None, Some(1)).ready("s-town-1", 1).ended("s-town-1");
+    story.start("town", None, 1).ready("s-town-1", 1).ended("s-town-1");
     assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Waiting)]);
 }
 
 #[test]
 fn a_child_that_ends_before_it_has_registered_answers_at_once() {
     let mut story = Story::new();
-    let refusal = story.start("town", None, Some(1)).ended("s-town-1").refusal();
+    let refusal = story.start("town", None, 1).ended("s-town-1").refusal();
     assert_eq!(refusal.code, Code::SpawnFailed);
     assert!(refusal.message.contains("signal 9 before it had registered"), "{refusal}");
     assert_eq!(story.nursery.used(), 0);
@@ -282,22 +349,22 @@ fn a_child_that_ends_before_it_has_registered_answers_at_once() {
 fn a_stopped_child_ends_for_good() {
     let mut story = Story::new();
     story.with_ready("town", "s-town-1").stop("s-town-1", 5);
-    assert_eq!((story.signals(), story.stopped()), (vec![term("s-town-1")], vec![]));
+    assert_eq!((story.signals(), story.done()), (vec![term("s-town-1")], vec![]));
     story.ended("s-town-1");
-    assert_eq!((story.stopped(), story.nursery.used()), (vec![(5, Ok(()))], 0));
+    assert_eq!((story.done(), story.nursery.used()), (vec![(5, Ok(()))], 0));
     assert!(matches!(story.ends().as_slice(), [(_, None)]));
     story.stop("s-town-1", 6);
-    assert!(matches!(story.stopped().as_slice(),
+    assert!(matches!(story.done().as_slice(),
         [(6, Err(failure))] if failure.code == Code::ServerUnknown));
 }
 
 #[test]
 fn a_stop_ends_a_start_and_a_wait_for_the_restart() {
     let mut story = Story::new();
-    story.start("town", None, Some(1)).stop("s-town-1", 2);
+    story.start("town", None, 1).stop("s-town-1", 2);
     assert_eq!(story.refusal().code, Code::SpawnFailed);
     story.with_ready("forest", "s-forest-1").ended("s-forest-1").stop("s-forest-1", 3);
-    assert_eq!(story.stopped(), [(3, Ok(()))]);
+    assert_eq!(story.done(), [(3, Ok(()))]);
     assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Stopping)]);
 }
 
@@ -305,14 +372,14 @@ fn a_stop_ends_a_start_and_a_wait_for_the_restart() {
 fn a_child_that_cannot_be_killed_does_not_hold_the_answer_back() {
     let mut story = Story::new();
     story.with_ready("town", "s-town-1").stop("s-town-1", 5).after(8.0).after(2.0);
-    assert!(matches!(story.stopped().as_slice(),
+    assert!(matches!(story.done().as_slice(),
         [(5, Err(failure))] if failure.code == Code::DeadlinePassed));
 }
 
 #[test]
 fn a_command_does_not_wait_for_ever_for_a_restart() {
     let mut story = Story::new();
-    story.with_ready("town", "s-town-1").ended("s-town-1").start("town", Some(1), Some(9));
+    story.with_ready("town", "s-town-1").ended("s-town-1").start("town", Some(1), 9);
     assert_eq!(story.next(), Duration::from_secs(10));
     assert_eq!(story.refusal().code, Code::SpawnFailed);
     assert_eq!(story.launches(), [], "the Cluster was not told of its end yet");
@@ -322,7 +389,7 @@ fn a_command_does_not_wait_for_ever_for_a_restart() {
 #[test]
 fn a_late_registration_is_reported_gone() {
     let mut story = Story::new();
-    story.start("town", None, Some(1)).after(10.0).ready("s-town-1", 1).ended("s-town-1");
+    story.start("town", None, 1).after(10.0).ready("s-town-1", 1).ended("s-town-1");
     assert!(story.effects.iter().any(|effect| matches!(effect, Effect::Leave(_))));
 }
 
@@ -348,9 +415,9 @@ fn a_drain_stops_the_newest_first_and_one_after_another() {
 fn a_drain_answers_who_waits_and_starts_nothing() {
     let mut story = Story::new();
     story.with_ready("forest", "s-forest-1").ended("s-forest-1"); // waits for its restart
-    story.start("town", None, Some(1)).handle(Event::Drain { patience: Duration::from_secs(9) });
+    story.start("town", None, 1).handle(Event::Drain { patience: Duration::from_secs(9) });
     assert_eq!(story.refusal().code, Code::Draining);
-    assert_eq!(story.start("town", None, Some(2)).refusal().code, Code::Draining);
+    assert_eq!(story.start("town", None, 2).refusal().code, Code::Draining);
     assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Stopping)]);
     story.ended("s-town-1");
     assert!(story.nursery.is_drained());
@@ -365,4 +432,288 @@ fn a_short_drain_kills_in_its_own_time() {
     assert_eq!(story.signals(), [term("s-forest-1")]);
     story.after(3.0);
     assert_eq!(story.signals().len(), 2, "{:?}", story.effects);
+}
+
+#[test]
+fn found_children_count_and_are_not_doubled() {
+    let mut story = Story::new();
+    story.find("town", 7).find("town", 2).find("forest", 1);
+    assert_eq!(story.nursery.used(), 3);
+    assert!(story.nursery.has_strangers());
+    story.stand("town", 3);
+    assert_eq!(story.launches(), [("s-town-8".to_owned(), 2, 0)], "one was missing");
+    story.stand("forest", 1);
+    assert_eq!(story.launches(), []);
+    assert_eq!(story.start("forest", None, 1).refusal().code, Code::NoSpawner);
+    let shown: Vec<_> = story.nursery.children().map(|child| child.pid).collect();
+    assert_eq!(shown, [Some(1001), Some(1002), Some(1007), None]);
+}
+
+#[test]
+fn the_cluster_says_who_a_found_child_is() {
+    let mut story = Story::new();
+    let cluster = Incarnation::new();
+    story.find("town", 1).start("town", Some(1), 4);
+    assert_eq!((story.launches(), story.spawned()), (vec![], vec![]));
+    story.handle(peers(cluster, &["t-town-1"]));
+    assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Starting)]);
+    story.handle(peers(cluster, &["s-town-1"]));
+    let spawned = story.spawned();
+    let [(4, Ok(spawned))] = spawned.as_slice() else { panic!("{spawned:?}") };
+    assert_eq!((spawned.channel, spawned.port), (Channel(7), 7107));
+    assert!(!story.nursery.has_strangers());
+    let child = story.nursery.children().next().unwrap();
+    assert_eq!((child.channel, child.port, child.pid), (Channel(7), Some(7107), Some(1001)));
+    // From here on it is like any other.
+    story.ended("s-town-1");
+    assert!(story.effects.iter().any(|effect| matches!(effect, Effect::Leave(_))));
+    assert!(matches!(story.ends().as_slice(), [(_, Some(_))]), "{:?}", story.effects);
+    story.told("s-town-1").next();
+    assert_eq!(story.launches(), [("s-town-1".to_owned(), 7, 1)]);
+}
+
+#[test]
+fn a_server_of_the_same_id_that_another_started_is_somebody_else() {
+    let mut story = Story::new();
+    story.find("town", 1);
+    let Event::Peers(mut peers) = peers(Incarnation::new(), &["s-town-1"]) else { unreachable!() };
+    peers.maps[0].spawner = None;
+    story.handle(Event::Peers(peers));
+    assert!(story.nursery.has_strangers());
+}
+
+#[test]
+fn a_found_child_that_one_cluster_does_not_know_for_long_is_ended() {
+    let (mut story, cluster) = (Story::new(), Incarnation::new());
+    story.find("town", 1).find("forest", 1).stand("forest", 1).after(60.0);
+    assert_eq!(story.signals(), [], "nobody could be asked yet");
+    story.handle(peers(cluster, &[])).after(9.0);
+    // Another Cluster has just begun to hear who is there.
+    let next = Incarnation::new();
+    story.handle(peers(next, &[])).after(9.9).handle(peers(next, &[]));
+    assert_eq!(story.signals(), []);
+    story.after(0.1).handle(peers(next, &[]));
+    assert_eq!(story.signals(), [term("s-forest-1"), term("s-town-1")]);
+    story.ended("s-town-1");
+    let how = "never registered within 10 s: was ended by signal 9".to_owned();
+    assert_eq!(story.ends(), [(how, None)], "a commanded one is given up");
+    story.ended("s-forest-1");
+    assert_eq!(story.states(), [("s-forest-1".to_owned(), ChildState::Waiting)]);
+}
+
+#[test]
+fn a_found_child_of_a_map_that_may_not_run_any_more_does_not_return() {
+    let mut story = Story::new();
+    story.find("moon", 1).ended("s-moon-1");
+    assert!(matches!(story.ends().as_slice(), [(_, None)]), "{:?}", story.effects);
+    assert_eq!(story.nursery.used(), 0);
+}
+
+#[test]
+fn found_children_drain_as_all_others() {
+    let mut story = Story::new();
+    story.find("town", 1).with_ready("forest", "s-forest-1");
+    story.handle(Event::Drain { patience: Duration::from_secs(9) });
+    assert_eq!(story.signals(), [term("s-forest-1")]);
+    assert_eq!(story.ended("s-forest-1").signals(), [term("s-town-1")]);
+    story.ended("s-town-1");
+    assert!(story.nursery.is_drained());
+}
+
+#[test]
+fn a_child_that_crashes_too_often_is_held_until_it_is_cleared() {
+    let mut story = Story::new();
+    story.stand("town", 1).crash("s-town-1", 4);
+    assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Waiting)]);
+    story.crash("s-town-1", 1);
+    let Some(Effect::Ended(end)) = story.effects.first() else { panic!("{:?}", story.effects) };
+    assert!(end.held && end.restart_in_ms.is_none(), "{end:?}");
+    assert_eq!((story.nursery.used(), story.nursery.next_deadline()), (1, None));
+    assert_eq!(story.after(3600.0).launches(), []);
+    assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Held)]);
+    let refusal = story.start("town", Some(1), 8).refusal();
+    assert!(refusal.message.contains("held") && refusal.message.contains("clear"), "{refusal}");
+
+    story.clear("s-town-1", 9);
+    assert_eq!(story.done(), [(9, Ok(()))]);
+    assert_eq!(story.launches(), [("s-town-1".to_owned(), 1, 5)]);
+    // Its counters are new: it may crash as often again, and waits no longer than at first.
+    story.ended("s-town-1");
+    assert!(matches!(story.ends().as_slice(), [(_, Some(100..=200))]), "{:?}", story.effects);
+    story.crash("s-town-1", 3);
+    assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Waiting)]);
+}
+
+#[test]
+fn crashes_over_more_than_a_minute_hold_nobody() {
+    let mut story = Story::new();
+    story.stand("town", 1);
+    for _ in 0..20 {
+        story.ready("s-town-1", 1).after(15.0).ended("s-town-1").told("s-town-1").next();
+        assert_eq!(story.launches().len(), 1);
+    }
+}
+
+#[test]
+fn a_cluster_that_is_away_holds_nobody() {
+    let mut story = Story::new();
+    story.nursery.limits.start_deadline = Duration::from_secs(1);
+    story.stand("town", 1);
+    for _ in 0..20 {
+        story.next();
+        assert_eq!(story.signals(), [term("s-town-1")]);
+        story.ended("s-town-1");
+        assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Waiting)]);
+        story.next();
+    }
+}
+
+#[test]
+fn a_held_child_is_cleared_only_after_the_cluster_was_told_of_its_end() {
+    let mut story = Story::new();
+    story.stand("town", 1).crash("s-town-1", 4).next();
+    story.ready("s-town-1", 1).ended("s-town-1");
+    assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Held)]);
+    assert_eq!(story.clear("s-town-1", 1).launches(), []);
+    assert_eq!(story.told("s-town-1").launches().len(), 1);
+}
+
+#[test]
+fn a_held_child_is_removed_by_a_stop_and_by_a_drain() {
+    for drain in [false, true] {
+        let mut story = Story::new();
+        story.stand("town", 1).crash("s-town-1", 5);
+        if drain {
+            story.handle(Event::Drain { patience: Duration::from_secs(9) });
+            assert!(story.nursery.is_drained());
+        } else {
+            assert_eq!(story.stop("s-town-1", 3).done(), [(3, Ok(()))]);
+            assert_eq!(story.nursery.used(), 0);
+        }
+    }
+}
+
+#[test]
+fn who_is_not_held_is_not_cleared() {
+    let mut story = Story::new();
+    story.with_ready("town", "s-town-1").clear("s-town-1", 1);
+    let done = story.done();
+    let [(1, Err(failure))] = done.as_slice() else { panic!("{done:?}") };
+    assert_eq!(failure.code, Code::NotAllowed);
+    assert!(failure.message.contains("ready"), "{failure}");
+    assert!(matches!(story.clear("s-moon-1", 2).done().as_slice(),
+        [(2, Err(failure))] if failure.code == Code::ServerUnknown));
+}
+
+#[test]
+fn a_policy_is_that_of_the_order_and_holds_for_all_lives() {
+    let mut story = Story::new();
+    let restart = RestartPolicy { first_ms: 10, longest_ms: 15, crashes_a_minute: 3 };
+    let order = StartChild {
+        restart: Some(restart),
+        capacity: Some(40),
+        ..StartChild::new("town".parse().unwrap(), None)
+    };
+    story.handle(Event::Start { order, waiter: 1 }).ready("s-town-1", 1).ended("s-town-1");
+    assert!(matches!(story.ends().as_slice(), [(_, Some(5..=10))]), "{:?}", story.effects);
+    story.told("s-town-1").next();
+    assert!(matches!(story.effects.as_slice(),
+        [Effect::Launch(launch)] if launch.upkeep.capacity == Some(40)));
+    story.ended("s-town-1");
+    assert!(matches!(story.ends().as_slice(), [(_, Some(7..=15))]), "{:?}", story.effects);
+    story.crash("s-town-1", 1);
+    assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Held)]);
+}
+
+#[test]
+fn a_child_takes_as_many_slots_as_it_costs() {
+    let mut story = Story::new();
+    let costing =
+        |cost| StartChild { cost: Some(cost), ..StartChild::new("town".parse().unwrap(), None) };
+    story.handle(Event::Start { order: costing(3), waiter: 1 });
+    assert_eq!(story.nursery.used(), 3);
+    let refusal = story.handle(Event::Start { order: costing(2), waiter: 2 }).refusal();
+    assert_eq!(refusal.code, Code::NoSpawner);
+    assert!(refusal.message.contains("1 of its 4 slots left"), "{refusal}");
+    // Nothing is for nothing.
+    story.handle(Event::Start { order: costing(0), waiter: 3 });
+    assert_eq!(story.nursery.used(), 4);
+    story.handle(Event::Start { order: costing(u32::MAX), waiter: 4 }).refusal();
+    story.stop("s-town-1", 5).ended("s-town-1");
+    assert_eq!(story.nursery.used(), 1);
+}
+
+#[test]
+fn a_life_that_hangs_is_ended_and_returns_as_after_a_crash() {
+    let mut story = Story::new();
+    story.with_ready("town", "s-town-1");
+    let order = EndHungChild { life: story.life("s-town-1"), epoch: None };
+    story.handle(Event::Hung { order: order.clone(), waiter: 1 });
+    assert_eq!((story.done(), story.signals()), (vec![(1, Ok(()))], vec![term("s-town-1")]));
+    assert_eq!(story.next(), Duration::from_secs(1));
+    assert_eq!(story.signals(), [("s-town-1".to_owned(), Sign::Kill)]);
+    story.ended("s-town-1");
+    let ends = story.ends();
+    let [(how, Some(100..=200))] = ends.as_slice() else { panic!("{ends:?}") };
+    assert_eq!(how, "hung: was ended by signal 9");
+    assert!(matches!(story.effects.first(),
+        Some(Effect::Leave(leave)) if leave.life == order.life));
+    // Said again of the next life, it is of no concern to it.
+    story.told("s-town-1").next();
+    story.ready("s-town-1", 1).handle(Event::Hung { order, waiter: 2 });
+    assert_eq!((story.done(), story.signals()), (vec![(2, Ok(()))], vec![]));
+    let stranger = Life { server: "s-moon-1".parse().unwrap(), incarnation: Incarnation::new() };
+    let order = EndHungChild { life: stranger, epoch: None };
+    assert_eq!(story.handle(Event::Hung { order, waiter: 3 }).done(), [(3, Ok(()))]);
+}
+
+#[test]
+fn a_child_that_hangs_again_and_again_is_held() {
+    let mut story = Story::new();
+    story.stand("town", 1);
+    for _ in 0..5 {
+        if story.launches().is_empty() {
+            story.next();
+        }
+        story.ready("s-town-1", 1);
+        let order = EndHungChild { life: story.life("s-town-1"), epoch: None };
+        story.handle(Event::Hung { order, waiter: 1 }).ended("s-town-1").told("s-town-1");
+    }
+    assert_eq!(story.states(), [("s-town-1".to_owned(), ChildState::Held)]);
+}
+
+#[test]
+fn commands_of_an_older_term_are_refused() {
+    let mut story = Story::new();
+    story.with_ready("town", "s-town-1").handle(Event::Term(4));
+    let order = StartChild { epoch: Some(3), ..StartChild::new("town".parse().unwrap(), None) };
+    assert_eq!(story.handle(Event::Start { order, waiter: 1 }).refusal().code, Code::Fenced);
+    let fenced = |story: &Story| {
+        matches!(story.done().as_slice(), [(_, Err(failure))] if failure.code == Code::Fenced)
+            && story.signals().is_empty()
+    };
+    story.handle(Event::Stop { order: stop("s-town-1", Some(3)), waiter: 2 });
+    assert!(fenced(&story), "{:?}", story.effects);
+    let life = story.life("s-town-1");
+    story.handle(Event::Hung { order: EndHungChild { life, epoch: Some(3) }, waiter: 3 });
+    assert!(fenced(&story), "{:?}", story.effects);
+    // A newer one is heard of by its command; people are obeyed at any time.
+    let order = StartChild { epoch: Some(5), ..StartChild::new("town".parse().unwrap(), None) };
+    assert_eq!(story.handle(Event::Start { order, waiter: 4 }).launches().len(), 1);
+    story.handle(Event::Stop { order: stop("s-town-1", Some(4)), waiter: 5 });
+    assert!(fenced(&story), "{:?}", story.effects);
+    assert_eq!(story.stop("s-town-1", 6).signals(), [term("s-town-1")]);
+}
+
+#[test]
+fn who_does_not_serve_is_pending() {
+    let mut story = Story::new();
+    story.with_ready("town", "s-town-1").with_ready("forest", "s-forest-1");
+    assert_eq!(story.nursery.pending().count(), 0);
+    story.find("town", 9).ended("s-town-1").stop("s-forest-1", 1);
+    let pending: Vec<_> =
+        story.nursery.pending().map(|p| (p.server.to_string(), p.state)).collect();
+    assert_eq!(pending, story.states());
+    let states: Vec<_> = pending.iter().map(|(_, state)| *state).collect();
+    assert_eq!(states, [ChildState::Stopping, ChildState::Waiting, ChildState::Starting]);
 }

@@ -7,10 +7,10 @@ use std::sync::{
 
 use nats::Backbone;
 use protocol::{
-    Code, Failure, Incarnation,
+    Channel, Code, ConnectionKey, Failure, Incarnation,
     backbone::{
         Done, View,
-        maps::{BeatHeard, LeaveMap, ListPeers, Peers},
+        maps::{BeatHeard, LeaveMap, ListPeers, MapServer, Peers},
         spawners::{LeaveSpawner, RegisterSpawner, Spawner, SpawnerBeat, SpawnerRegistered},
     },
 };
@@ -33,6 +33,26 @@ pub(crate) struct FakeCluster {
     refuses: Arc<AtomicBool>,
     /// Whether it has just lost its registry.
     forgot: Arc<AtomicBool>,
+    /// Map Servers that have registered.
+    maps: Arc<Mutex<Vec<MapServer>>>,
+}
+
+/// A child of the spawner `s` that has registered, on port 7200.
+pub(crate) fn registered_map(server: &str, map: &str, channel: u16) -> MapServer {
+    MapServer {
+        server: server.parse().unwrap(),
+        incarnation: Incarnation::new(),
+        map: map.parse().unwrap(),
+        channel: Channel(channel),
+        address: "127.0.0.1".to_owned(),
+        port: 7200,
+        connection_key: ConnectionKey::from_bytes([7; 32]),
+        population: 1,
+        capacity: 200,
+        spawner: Some("s".parse().unwrap()),
+        version: "0".to_owned(),
+        claimed: false,
+    }
 }
 
 impl FakeCluster {
@@ -64,7 +84,8 @@ impl FakeCluster {
             );
             let refuses = it.refuses.load(Ordering::SeqCst);
             let spawners = refuses.then_some(other).into_iter().collect();
-            async move { Ok(Peers { view, maps: vec![], spawners, more: false }) }
+            let maps = it.maps.lock().unwrap().clone();
+            async move { Ok(Peers { view, maps, spawners, more: false }) }
         };
         service.add::<ListPeers, _, _>(&(), peers).await.unwrap();
         let it = cluster.clone();
@@ -99,6 +120,11 @@ impl FakeCluster {
         self.forgot.store(true, Ordering::SeqCst);
     }
 
+    /// From now on it knows these.
+    pub(crate) fn knows(&self, maps: Vec<MapServer>) {
+        *self.maps.lock().unwrap() = maps;
+    }
+
     fn note(&self, told: Told) {
         self.told.lock().unwrap().push(told);
     }
@@ -115,6 +141,17 @@ impl FakeCluster {
         eventually("a registration", async || {
             self.told().into_iter().find_map(|told| match told {
                 Told::Registered(spawner) => Some(spawner),
+                _ => None,
+            })
+        })
+        .await
+    }
+
+    /// A beat that is as wanted.
+    pub(crate) async fn beat(&self, wanted: impl Fn(&SpawnerBeat) -> bool) -> SpawnerBeat {
+        eventually("a beat as wanted", async || {
+            self.told().into_iter().find_map(|told| match told {
+                Told::Beat(beat) if wanted(&beat) => Some(beat),
                 _ => None,
             })
         })

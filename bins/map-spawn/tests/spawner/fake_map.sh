@@ -1,7 +1,7 @@
 #!/bin/sh
 # A Map Server for tests: the map that it is to run says how it behaves. Notes go to $FAKE_MAP_DIR.
 if [ "$1" = --list-maps ]; then
-    echo '["brief", "deaf", "mute", "odd", "town"]'
+    echo '["brief", "deaf", "fragile", "mute", "odd", "town"]'
     exit
 fi
 all="$*"
@@ -25,6 +25,10 @@ trap 'echo "$id" >>"$FAKE_MAP_DIR/stopped"; exit 0' TERM
 case "$map" in
 brief) exit 3 ;;                # ends at once
 deaf) trap '' TERM; say_ready "$id" ;; # does not heed SIGTERM
+fragile)                        # ends as soon as it is up, until it was mended
+    say_ready "$id"
+    [ -e "$FAKE_MAP_DIR/mended" ] || exit 4
+    ;;
 mute) ;;                        # never says that it has registered
 odd)                            # says all kinds of things first
     echo "good morning"
@@ -35,4 +39,5 @@ odd)                            # says all kinds of things first
     ;;
 town) say_ready "$id" ;;
 esac
-while :; do sleep 0.05; done
+# A test that went wrong leaves nothing behind: its folder is gone.
+while [ -d "$FAKE_MAP_DIR" ]; do sleep 0.05; done

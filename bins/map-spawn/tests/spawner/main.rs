@@ -7,6 +7,8 @@
     reason = "a test fails by a panic"
 )]
 
+mod adoption;
+mod care;
 mod fake_cluster;
 mod harness;
 
@@ -51,12 +53,15 @@ async fn maps_of_the_settings_come_up_and_are_told_what_they_must_know() {
     let backbone = ground.backbone("central").await;
     let cluster = FakeCluster::start(&backbone).await;
     let map_url = ground.url.replace("nats://", "nats://map:s3cret@");
-    let flags = ["--spawn-maps", "town:2,odd", "--maps", "town,odd", "--map-nats-url", &map_url];
-    let _spawner = ground.spawner(
-        &[&flags[..], &["--advertise-address", "10.9.8.7", "--ports", "7100-7199"]].concat(),
-    );
+    let flags = ["--spawn-maps", "town,odd,town", "--maps", "town,odd", "--map-nats-url", &map_url];
+    let more = ["--advertise-address", "10.9.8.7", "--ports", "7100-7199", "--labels", "fast,eu"];
+    let _spawner = ground.spawner(&[&flags[..], &more].concat());
 
     let me = cluster.registered().await;
+    let pinned: Vec<_> = me.pinned.iter().map(|p| (p.map.as_str(), p.channels)).collect();
+    assert_eq!(pinned, [("odd", 1), ("town", 2)]);
+    let labels: Vec<&str> = me.labels.iter().map(|label| label.as_str()).collect();
+    assert_eq!((labels, me.version.as_str()), (vec!["fast", "eu"], env!("CARGO_PKG_VERSION")));
     let maps: Vec<&str> = me.maps.iter().map(|map| map.as_str()).collect();
     assert_eq!((me.address.as_str(), me.slots, maps), ("10.9.8.7", 16, vec!["odd", "town"]));
     let up = all_ready(&backbone, 3).await;
@@ -70,10 +75,8 @@ async fn maps_of_the_settings_come_up_and_are_told_what_they_must_know() {
          127.0.0.1 --ports 7100-7199 --spawner s --realm main --admin-address 127.0.0.1:0"
     );
     assert!(ground.note("s-town-2.env").contains(&format!("NATS_URL={map_url}\n")));
-    eventually("a beat that counts them", async || {
-        cluster.told().iter().any(|told| matches!(told, Told::Beat(b) if b.used == 3)).then_some(())
-    })
-    .await;
+    cluster.beat(|beat| beat.used == 3 && beat.pending.is_empty()).await;
+    cluster.beat(|beat| beat.machine.memory > 0).await;
 }
 
 #[tokio::test]
@@ -137,7 +140,7 @@ async fn start_and_stop_commands_are_answered_with_what_came_of_them() {
     assert_eq!(start(&backbone, "town").await.unwrap_err().code, Code::NoSpawner);
     let unknown = start(&backbone, "moon").await.unwrap_err();
     assert_eq!(unknown.code, Code::MapUnknown);
-    assert!(unknown.message.contains("brief, deaf, mute, odd, town"), "{unknown}");
+    assert!(unknown.message.contains("brief, deaf, fragile, mute, odd, town"), "{unknown}");
 
     stop(&backbone, "s-town-1").await.unwrap();
     assert_eq!(ground.note("stopped"), "s-town-1\n");
@@ -224,7 +227,7 @@ async fn settings_that_do_not_fit_the_maps_are_refused_with_status_2() {
     let ground = Ground::new().await;
     let missing = missing_program(ground.folder.path());
     for (flags, words) in [
-        (["--spawn-maps", "town,moon"], vec!["`moon`", "brief, deaf, mute, odd, town"]),
+        (["--spawn-maps", "town,moon"], vec!["`moon`", "brief, deaf, fragile, mute, odd, town"]),
         (["--spawn-maps", "town:0"], vec!["`0` is no number of channels"]),
         (["--maps", "moon"], vec!["no map is left", "`maps` allows moon"]),
         (["--map-command", &missing], vec![&missing, "give another `map_command`"]),
@@ -297,23 +300,4 @@ async fn a_second_spawner_with_the_same_id_is_refused_and_does_nothing() {
     let words = "another spawner with the id `s` is running (it lives on 10.1.1.1); give this one";
     assert!(spawner.log().contains(words), "{}", spawner.log());
     assert_eq!(ground.note("s-town-1.flags"), "", "a map was started");
-}
-
-#[tokio::test]
-async fn maps_outlive_a_spawner_that_is_killed() {
-    let ground = Ground::new().await;
-    let backbone = ground.backbone("central").await;
-    FakeCluster::start(&backbone).await;
-    let mut spawner = ground.spawner(&["--spawn-maps", "town"]);
-    let up = all_ready(&backbone, 1).await;
-    spawner.signal(Signal::KILL);
-    spawner.end().await;
-    let pid = up[0].pid.unwrap();
-    let outlives = is_running(pid);
-    send(pid, Signal::TERM);
-    assert!(outlives);
-    eventually("the map's own end", async || {
-        (ground.note("stopped") == "s-town-1\n").then_some(())
-    })
-    .await;
 }
