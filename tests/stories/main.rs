@@ -22,6 +22,7 @@ mod desired_state;
 mod documents;
 mod instance;
 mod journey;
+mod kept_whole;
 mod killed_map;
 mod late_commands;
 mod left_in_an_outage;

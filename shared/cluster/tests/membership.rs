@@ -355,3 +355,29 @@ fn nobody_is_removed_for_a_silence_that_an_outage_made() {
     assert!(bench.wait(SECOND).is_empty());
     assert!(bench.beat(&server, 0).0);
 }
+
+#[test]
+fn a_long_list_comes_in_pages_that_fit_into_a_message() {
+    let mut bench = Bench::new();
+    let ids: Vec<String> = (0..2500).map(|number| format!("m-{number:04}")).collect();
+    for (id, port) in ids.iter().zip(1..) {
+        let server = MapServer { map: id.parse().unwrap(), ..map_server(id, port) };
+        let Answer::MapRegistered(registered) = bench.must(Asked::RegisterMap(server)) else {
+            panic!()
+        };
+        assert_eq!(registered.more, port > 1001, "{id}");
+    }
+    let Answer::Peers(mut list) = bench.must(Asked::Peers) else { panic!() };
+    let mut pages = 1;
+    while list.more {
+        let after = list.maps.last().unwrap().server.clone();
+        let Answer::Peers(page) = bench.must(Asked::MorePeers(after)) else { panic!() };
+        assert!(serde_json::to_vec(&page).unwrap().len() < 1 << 20, "NATS's max_payload");
+        list.maps.extend(page.maps);
+        list.more = page.more;
+        pages += 1;
+    }
+    assert_eq!(pages, 3);
+    let found: Vec<&str> = list.maps.iter().map(|map| map.server.as_str()).collect();
+    assert_eq!(found, ids);
+}
