@@ -10,6 +10,7 @@
 )]
 
 mod absent_at_start;
+mod adopted;
 mod bad_frames;
 mod bad_names;
 mod bad_tokens;

@@ -180,6 +180,7 @@ async fn is_whole(
             let known: Vec<String> = maps.chain(spawners).collect();
             return Err(format!("after {limit:?} the Cluster knows only {known:?}"));
         }
+        theatre.clear_held(backbone).await;
         theatre.tend();
         sleep(TURN).await;
     }

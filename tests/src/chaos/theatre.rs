@@ -9,7 +9,10 @@ use std::{
 };
 
 use nats::Backbone;
-use protocol::backbone::maps::{ListPeers, MapServer};
+use protocol::backbone::{
+    maps::{ListPeers, MapServer},
+    spawners::{ChildState, ClearChild, ListChildren},
+};
 use rustix::process::Signal;
 
 use super::{
@@ -46,10 +49,10 @@ pub struct Theatre {
 /// A spawner and its maps.
 struct Machine {
     spawner: Keep,
-    /// Maps that a killed spawner has left.
+    /// Maps that a killed spawner has left; the next one adopts them.
     orphans: Orphans,
-    /// Since when what is left of it is being ended, before it is started again.
-    clearing: Option<Instant>,
+    /// Since when its end is waited for, before it is started again.
+    ending: Option<Instant>,
 }
 
 impl Theatre {
@@ -64,7 +67,7 @@ impl Theatre {
         let machine = |(id, _): &(&str, &[&str])| Machine {
             spawner: Keep::new(id),
             orphans: Orphans(Vec::new()),
-            clearing: None,
+            ending: None,
         };
         let mut theatre = Self {
             machines: SPAWNERS.iter().map(machine).collect(),
@@ -128,7 +131,7 @@ impl Theatre {
             }
             What::Hang(Service::Central) => self.central.signal(Signal::CONT),
             What::Kill(Service::Spawner(place)) | What::Restart(Service::Spawner(place)) => {
-                self.machine(place).clearing = Some(Instant::now());
+                self.machine(place).ending = Some(Instant::now());
             }
             What::Hang(Service::Spawner(place)) => self.machine(place).spawner.signal(Signal::CONT),
             What::Hang(Service::Map(place)) => {
@@ -157,7 +160,7 @@ impl Theatre {
         }
     }
 
-    /// Starts again what has ended, and what waited for its remains to end.
+    /// Starts again what has ended.
     pub fn tend(&mut self) {
         if let Some(last_words) = self.central.has_ended_by_itself() {
             self.ended_by_themselves.push(last_words);
@@ -167,12 +170,12 @@ impl Theatre {
             let machine = self.machine(place);
             let last_words = machine.spawner.has_ended_by_itself();
             if last_words.is_some() {
-                machine.clearing = Some(Instant::now());
+                machine.ending = Some(Instant::now());
                 machine.spawner.is_down = true;
             }
-            let is_clear = machine.is_clear();
+            let has_ended = machine.has_ended();
             self.ended_by_themselves.extend(last_words);
-            if is_clear {
+            if has_ended {
                 self.start_spawner(place);
             }
         }
@@ -181,10 +184,24 @@ impl Theatre {
     /// Whether the Cluster knows every Map Server and every spawner of the layout, and nothing is
     /// left to be started.
     pub async fn is_whole(&self, backbone: &Backbone) -> Option<Vec<MapServer>> {
-        let is_clearing = self.machines.iter().any(|machine| machine.clearing.is_some());
+        let is_ending = self.machines.iter().any(|machine| machine.ending.is_some());
         let peers = backbone.call(&(), ListPeers {}).await.ok()?;
         let is_whole = peers.maps.len() == MAPS.len() && peers.spawners.len() == SPAWNERS.len();
-        (is_whole && !is_clearing).then_some(peers.maps)
+        (is_whole && !is_ending).then_some(peers.maps)
+    }
+
+    /// Has those started again that crashed too often, as an operator would.
+    pub async fn clear_held(&self, backbone: &Backbone) {
+        for (id, _) in SPAWNERS {
+            let spawner = id.parse().unwrap();
+            let Ok(list) = backbone.call(&spawner, ListChildren {}).await else { continue };
+            for child in list.children {
+                if child.state == ChildState::Held {
+                    // What fails now is tried again, as long as the cluster is not whole.
+                    let _ = backbone.call(&spawner, ClearChild { server: child.server }).await;
+                }
+            }
+        }
     }
 
     /// How often this stands in all Map Servers' logs, which their spawners' hold.
@@ -238,8 +255,8 @@ impl Theatre {
             .env("MMO_MAPS_DIR", &self.maps_folder)
             .env("MMO_SAVE_EVERY_S", SAVE_EVERY_S);
         let machine = self.machine(place);
-        machine.clearing = None;
-        machine.orphans.0.clear();
+        machine.ending = None;
+        machine.orphans.0.retain(|id| is_running(*id));
         machine.spawner.start(program);
     }
 
@@ -270,10 +287,10 @@ async fn open_links(rig: &Rig) -> BTreeMap<Link, Proxy> {
 }
 
 impl Machine {
-    /// Ends what is left of a spawner that was killed or told to stop, as an operator would before
-    /// the next start: its maps live on, and the next one may not have their ids.
-    fn is_clear(&mut self) -> bool {
-        let Some(since) = self.clearing else { return false };
+    /// Whether a spawner that was killed or told to stop may be started again. What it leaves
+    /// behind, it leaves to the next one.
+    fn has_ended(&mut self) -> bool {
+        let Some(since) = self.ending else { return false };
         let is_late = since.elapsed() > GRACE;
         if let Some(spawner) = &mut self.spawner.process {
             if spawner.status().is_none() && !is_late {
@@ -283,9 +300,6 @@ impl Machine {
             spawner.kill();
             self.spawner.process = None;
         }
-        let signal = if is_late { Signal::KILL } else { Signal::TERM };
-        self.orphans.0.retain(|id| is_running(*id));
-        self.orphans.0.iter().for_each(|id| signal_process(*id, signal));
-        self.orphans.0.is_empty()
+        true
     }
 }
