@@ -7,15 +7,14 @@ use std::{
 };
 
 use harness::{Orphans, Rig, SOON, signal_process, until};
-use protocol::{Position, backbone::maps::MapServer};
+use protocol::{Incarnation, Position, backbone::maps::MapServer};
 use rustix::process::Signal;
 use serde_json::Value;
 
 const MAPS: usize = 10;
 const DESIRED: &str = r#"{"desired":{"maps":{
-    "town":{"min_channels":4,"max_channels":4},
-    "forest":{"min_channels":3,"max_channels":3},
-    "cave":{"min_channels":3,"max_channels":3}}}}"#;
+    "town":{"min_channels":5,"max_channels":5},
+    "forest":{"min_channels":5,"max_channels":5}}}}"#;
 const THERE: Position = Position { x: 18.0, y: 13.0 };
 /// How long whatever was lost may take to be there again, silence included.
 const AGAIN: Duration = Duration::from_secs(20);
@@ -49,6 +48,12 @@ async fn processes(rig: &Rig) -> BTreeSet<u32> {
 
 fn lives(maps: &[MapServer]) -> BTreeSet<String> {
     maps.iter().map(|map| map.life().to_string()).collect()
+}
+
+async fn incarnation(rig: &Rig, id: &str) -> Option<Incarnation> {
+    let spawners = rig.peers().await.spawners;
+    let found = spawners.iter().find(|spawner| spawner.spawner.as_str() == id);
+    found.map(|spawner| spawner.incarnation)
 }
 
 #[tokio::test]
@@ -103,14 +108,13 @@ async fn ten_maps_on_three_spawners_survive_every_kind_of_death() {
 
     // A spawner that is killed and comes back: its maps live on, and are its own again.
     let before = lives(&maps);
+    let killed = incarnation(&rig, "s-2").await;
     rig.spawner("s-2").kill();
     rig.spawners.retain(|(id, _)| id != "s-2");
     let program = rig.idle_spawner_program("s-2");
     rig.start_spawner_as("s-2", program);
     until(AGAIN, "the spawner is back", async || {
-        let spawners = rig.peers().await.spawners;
-        let back = spawners.iter().find(|spawner| spawner.spawner.as_str() == "s-2")?;
-        (back.used >= 3).then_some(())
+        incarnation(&rig, "s-2").await.filter(|life| Some(*life) != killed)
     })
     .await;
     let maps = all_as_desired(&rig, AGAIN, "a spawner killed").await;
@@ -127,6 +131,10 @@ async fn ten_maps_on_three_spawners_survive_every_kind_of_death() {
     // NATS, killed and started again; then hung for a while.
     rig.nats.kill();
     rig.nats.restart();
+    until(SOON, "NATS listens", async || {
+        tokio::net::TcpStream::connect(rig.nats.address()).await.ok()
+    })
+    .await;
     let maps = all_as_desired(&rig, AGAIN, "NATS restarted").await;
     assert_eq!(lives(&maps), before);
     rig.nats.hang().await;

@@ -45,6 +45,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("operator", &["protocol", "nats"]),
     ("bots", &["protocol", "client", "wire", "nats"]),
     ("raw-fanout", &["protocol"]),
+    ("many-maps", &["protocol"]),
     ("bench", &[]),
 ];
 

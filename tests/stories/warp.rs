@@ -1,5 +1,7 @@
 //! From map to map, and seeing each other.
 
+use std::time::Duration;
+
 use client::ClientEvent;
 use harness::{Player, Rig, SOON, until};
 use protocol::{Code, Failure, Position};
@@ -76,15 +78,15 @@ async fn a_map_that_is_not_up_refuses_and_once_it_is_up_the_portal_works() {
 }
 
 #[tokio::test]
-async fn a_full_map_refuses_at_the_portal_and_at_selection() {
+async fn a_full_map_refuses_at_the_portal_and_has_selections_wait_in_line() {
     let mut rig = Rig::with_central().await;
     rig.start_map("town-1", "town").await;
     rig.start_map_as(rig.map_program("forest-1", "forest").env("MMO_CAPACITY", "1")).await;
-    let bob = rig.player_on_map("Bob").await;
+    let mut bob = rig.player_on_map("Bob").await;
     bob.warp_to("forest").await;
     bob.client.leave().await.unwrap();
 
-    let cyd = rig.player_on_map("Cyd").await;
+    let mut cyd = rig.player_on_map("Cyd").await;
     cyd.warp_to("forest").await;
     let mut ada = rig.player_on_map("Ada").await;
     let failure = refused_at_the_gate(&mut ada).await;
@@ -92,17 +94,26 @@ async fn a_full_map_refuses_at_the_portal_and_at_selection() {
     ada.client.ping().await.unwrap();
 
     bob.back_to_central().await;
-    let refused = bob.client.select(bob.character.character, None).await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::MapFull), "{refused}");
-    assert!(refused.is_retryable());
+    waits_in_line(&mut bob).await;
 
     // The place that is free again is taken by a seat, from before anybody sits on it.
     cyd.client.leave().await.unwrap();
     let seat = bob.seat().await;
     cyd.back_to_central().await;
-    let refused = cyd.client.select(cyd.character.character, None).await.unwrap_err();
-    assert_eq!(refused.code(), Some(Code::MapFull), "{refused}");
+    waits_in_line(&mut cyd).await;
     bob.client.enter(&seat).await.unwrap();
+}
+
+/// Selects, is told to wait, and gives the place in the line up.
+async fn waits_in_line(player: &mut Player) {
+    let selecting = player.client.select(player.character.character, None);
+    let waited = tokio::time::timeout(Duration::from_millis(1500), selecting).await;
+    assert!(waited.is_err(), "there was a place: {waited:?}");
+    let position = player.event(SOON, "being told the position", |event| match event {
+        ClientEvent::Queued { position, .. } => Some(position),
+        _ => None,
+    });
+    assert_eq!(position.await, 1);
 }
 
 #[tokio::test]
