@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use client::ClientEvent;
+use client::{ClientEvent, Reason};
 use harness::{
     Central, Player, Program, Proxy, Recorder, Rig, SOON,
     micro::ask_everybody,
@@ -11,13 +11,15 @@ use harness::{
     until,
 };
 use protocol::{
-    Incarnation, Position,
+    Code, Incarnation, Position,
     backbone::maps::{ListPeers, MapServer},
 };
 use rustix::process::Signal;
 
 /// How soon another Central leads after one that was killed, or hangs.
 const FOLLOWED: Duration = Duration::from_secs(4);
+/// How soon another one leads after one that lost NATS, which others must notice first.
+const GIVES_WAY: Duration = Duration::from_secs(5);
 /// How soon another one leads after one that was told to stop.
 const HANDED_OVER: Duration = Duration::from_secs(1);
 /// How soon the registry is whole again.
@@ -111,6 +113,17 @@ async fn the_other_one_leads_when_the_leader_is_killed_and_players_play_on() {
 }
 
 #[tokio::test]
+async fn a_newer_login_at_the_other_central_ends_the_older_one() {
+    let (mut rig, other, _) = two_centrals().await;
+    let mut older = rig.player("Ada").await;
+    rig.central_address.clone_from(&other.address);
+    let newer = rig.player("Ada").await;
+    let Reason::Told(failure) = older.sent_away(SOON).await else { panic!("it is told why") };
+    assert_eq!(failure.code, Code::SessionReplaced, "{failure}");
+    newer.enter().await;
+}
+
+#[tokio::test]
 async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     let (mut rig, other, heard) = two_centrals().await;
     let ada = rig.player_on_map("Ada").await;
@@ -193,7 +206,7 @@ async fn a_leader_that_is_cut_off_from_nats_gives_way() {
     let cut = Instant::now();
     let (_, at) = leads(&heard, "central-2").await;
     println!("after a cut the other Central led after {} ms", (at - cut).as_millis());
-    assert!(at - cut < FOLLOWED, "{:?}", at - cut);
+    assert!(at - cut < GIVES_WAY, "{:?}", at - cut);
     rig.maps_up_within(2, WHOLE).await;
     ada.warp_to("forest").await;
     link.heal();

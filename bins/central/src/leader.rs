@@ -19,6 +19,9 @@ use crate::cluster_driver::ClusterHandle;
 
 /// Between two looks whether somebody leads.
 const LOOK: Duration = Duration::from_secs(1);
+/// Longest wait for the answer to one: somebody who listens to everything keeps NATS from saying
+/// that nobody serves it.
+const LOOK_WITHIN: Duration = Duration::from_millis(700);
 /// Between two looks of a Central that starts, and how many of them it takes until it complains:
 /// the lease of a leader that was killed is free after some 3 s.
 const LOOK_AT_START: Duration = Duration::from_millis(100);
@@ -30,6 +33,8 @@ pub(crate) struct Leader {
     me: Life,
     own: watch::Receiver<Option<ClusterHandle>>,
     backbone: Backbone,
+    /// Whether it answered when it was last asked.
+    answers: watch::Sender<bool>,
 }
 
 impl Leader {
@@ -39,7 +44,12 @@ impl Leader {
         own: watch::Receiver<Option<ClusterHandle>>,
         backbone: Backbone,
     ) -> Self {
-        Self { me, own, backbone }
+        Self { me, own, backbone, answers: watch::Sender::new(true) }
+    }
+
+    /// Whether somebody led and answered at the last look.
+    pub(crate) fn answers(&self) -> bool {
+        *self.answers.borrow()
     }
 
     /// Asks, and waits for the answer.
@@ -77,8 +87,7 @@ impl Leader {
     /// Waits until somebody leads and answers.
     pub(crate) async fn found(&self, condition: &Condition) {
         let mut looks = 0_u32;
-        // Any question would do; this one is small, and so is its answer.
-        while let Err(failure) = self.fate(&self.me).await {
+        while let Err(failure) = self.look().await {
             looks = looks.saturating_add(1);
             if looks >= COMPLAINS_AFTER {
                 condition.down(failure.to_string());
@@ -97,14 +106,23 @@ impl Leader {
         let watching = async {
             loop {
                 self.changed_within(LOOK).await;
-                match self.fate(&self.me).await {
-                    Ok(_) => condition.up(),
+                match self.look().await {
+                    Ok(()) => condition.up(),
                     Err(failure) => condition.down(failure.to_string()),
                 }
             }
         };
         stop.run_until_cancelled(watching).await;
         Ok(())
+    }
+
+    /// Whether somebody answers. Any question would do; this one is small, and so is its answer.
+    async fn look(&self) -> Result<(), Failure> {
+        let late = || Failure::new(Code::DeadlinePassed, "no Central that leads has answered");
+        let looked = timeout(LOOK_WITHIN, self.fate(&self.me)).await;
+        let looked = looked.unwrap_or_else(|_| Err(late())).map(drop);
+        self.answers.send_replace(looked.is_ok());
+        looked
     }
 
     /// Waits until this Central begins or ceases to lead, or for so long.

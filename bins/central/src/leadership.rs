@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    leader::Leader,
     lease::{Candidate, IdInUse, Step},
     reign::{Ended, Means, Reign, ReignError},
     term::Term,
@@ -39,6 +40,7 @@ pub(crate) struct Leadership {
     candidate: Candidate,
     me: Life,
     means: Means,
+    leader: Leader,
     start: Instant,
     reign: Option<Reign>,
     /// Whether the last step failed, which is said once.
@@ -47,11 +49,12 @@ pub(crate) struct Leadership {
 
 impl Leadership {
     /// A standby that knows nothing yet.
-    pub(crate) fn new(me: Life, means: Means) -> Self {
+    pub(crate) fn new(me: Life, means: Means, leader: Leader) -> Self {
         Self {
             candidate: Candidate::new(me.clone()),
             me,
             means,
+            leader,
             start: Instant::now(),
             reign: None,
             failing: false,
@@ -68,6 +71,7 @@ impl Leadership {
         while !stop.is_cancelled() {
             let reachable = *connected.borrow_and_update();
             self.candidate.reach(reachable, self.now());
+            self.candidate.answered(self.leader.answers());
             let step = self.candidate.next(self.now());
             self.follow_belief();
             match step {
@@ -98,11 +102,13 @@ impl Leadership {
             }
             (Some((epoch, until)), reign) => {
                 info!(epoch, "this Central leads");
+                metrics::gauge!("mmo_central_leads").set(1.0);
                 let (term, until) = Term::new(epoch, self.start + until);
                 *reign = Some(Reign::begin(self.means.clone(), term, until));
             }
             (None, Some(reign)) => {
                 warn!(epoch = reign.epoch(), "this Central leads no more");
+                metrics::gauge!("mmo_central_leads").set(0.0);
                 self.reign = None;
             }
             (None, None) => {}
@@ -130,6 +136,10 @@ impl Leadership {
                 let kept = answer(within, store.keep_lease(&self.me, epoch)).await;
                 self.candidate.kept(kept, asked, self.now());
                 kept.is_some()
+            }
+            Step::Want { epoch, within } => {
+                warn!(epoch, "the leader cannot be reached; it is asked to give way");
+                answer(within, store.want_lease(epoch)).await.is_some()
             }
             Step::GiveUp { epoch } => {
                 answer(GIVE_UP, store.give_lease_up(&self.me, epoch)).await.is_some()

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use protocol::backbone::Life;
-use store::Lease;
+use store::{Kept, Lease};
 
 /// Between two renewals.
 const KEEP_EVERY: Duration = Duration::from_millis(700);
@@ -23,7 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 const UNCHANGED: Duration = Duration::from_millis(2600);
 /// Longest wait for an answer of the database: two renewals may fail before the lease is lost.
 const WITHIN: Duration = Duration::from_millis(600);
-/// How long a leader that nobody can reach keeps others from leading.
+/// How long a leader that nobody can reach keeps one who would lead from doing so. One whose place
+/// nobody wants goes on: a new Cluster would know nobody.
 const UNREACHABLE: Duration = Duration::from_secs(2);
 /// Signs of life of another Central with this one's id that prove that there is one: a single one
 /// may be the last of a life that has ended, which was long on its way.
@@ -36,6 +37,8 @@ pub(crate) struct Candidate {
     role: Role,
     /// Since when nobody can reach this Central, if so.
     cut_off: Option<Duration>,
+    /// Whether no leader answers.
+    unanswered: bool,
 }
 
 #[derive(Debug)]
@@ -52,6 +55,8 @@ struct Watch {
     /// The lease that is to be taken now.
     ripe: Option<Lease>,
     look_at: Duration,
+    /// The term whose leader was told that it cannot be reached.
+    wanted: Option<u64>,
     /// Signs of life of another Central with this one's id.
     proofs: u32,
 }
@@ -62,6 +67,8 @@ struct Belief {
     epoch: u64,
     until: Duration,
     keep_at: Duration,
+    /// Whether another one would lead in its place.
+    is_wanted: bool,
 }
 
 /// What is to be done next.
@@ -88,6 +95,13 @@ pub(crate) enum Step {
         /// Longest wait for it.
         within: Duration,
     },
+    /// Tell the leader that it cannot be reached; nothing needs to be reported.
+    Want {
+        /// Its term.
+        epoch: u64,
+        /// Longest wait for it.
+        within: Duration,
+    },
     /// Give the lease up. This Central leads no more.
     GiveUp {
         /// The term that ends.
@@ -102,7 +116,7 @@ pub(crate) struct IdInUse(pub(crate) Life);
 impl Candidate {
     /// A standby that has seen nothing yet.
     pub(crate) fn new(me: Life) -> Self {
-        Self { me, role: Role::Standby(Watch::default()), cut_off: None }
+        Self { me, role: Role::Standby(Watch::default()), cut_off: None, unanswered: false }
     }
 
     /// The term in which it may believe to lead, and until when.
@@ -118,11 +132,15 @@ impl Candidate {
         self.cut_off = if reachable { None } else { self.cut_off.or(Some(now)) };
     }
 
+    /// A leader answers from now on, or none does.
+    pub(crate) fn answered(&mut self, answered: bool) {
+        self.unanswered = !answered;
+    }
+
     /// What to do now. Asked again after each report, and when a wait is over.
     pub(crate) fn next(&mut self, now: Duration) -> Step {
-        let yields_at = self.cut_off.map(|since| since + UNREACHABLE);
         if let Role::Leader(belief) = &self.role {
-            match belief.next(yields_at, now) {
+            match belief.next(self.cut_off, now) {
                 Some(step @ Step::GiveUp { .. }) => {
                     self.resign(now);
                     return step;
@@ -132,7 +150,10 @@ impl Candidate {
             }
         }
         match &mut self.role {
-            Role::Standby(watch) => watch.next(now),
+            Role::Standby(watch) => {
+                let would_lead = self.unanswered && self.cut_off.is_none();
+                watch.next(would_lead, now)
+            }
             Role::Leader(_) => Step::Wait(now),
         }
     }
@@ -175,19 +196,19 @@ impl Candidate {
     pub(crate) fn took(&mut self, taken: Option<Option<u64>>, asked: Duration) {
         let Some(Some(epoch)) = taken else { return }; // the next look tells
         let (until, keep_at) = (asked + HOLDS, asked + KEEP_EVERY);
-        self.role = Role::Leader(Belief { epoch, until, keep_at });
+        self.role = Role::Leader(Belief { epoch, until, keep_at, is_wanted: false });
     }
 
-    /// What became of a renewal, begun at `asked`: whether the lease is this one's still. `None`:
-    /// the database did not answer.
-    pub(crate) fn kept(&mut self, kept: Option<bool>, asked: Duration, now: Duration) {
+    /// What became of a renewal, begun at `asked`. `None`: the database did not answer.
+    pub(crate) fn kept(&mut self, kept: Option<Kept>, asked: Duration, now: Duration) {
         let Role::Leader(belief) = &mut self.role else { return };
         match kept {
-            Some(true) => {
+            Some(kept @ (Kept::Ours | Kept::Wanted)) => {
                 belief.until = asked + HOLDS;
                 belief.keep_at = asked + KEEP_EVERY;
+                belief.is_wanted = kept == Kept::Wanted;
             }
-            Some(false) => self.resign(now),
+            Some(Kept::Lost) => self.resign(now),
             None => belief.keep_at = now + KEEP_AGAIN,
         }
     }
@@ -195,10 +216,11 @@ impl Candidate {
 
 impl Belief {
     /// What a leader does now; `None`: it leads no more.
-    fn next(&self, yields_at: Option<Duration>, now: Duration) -> Option<Step> {
+    fn next(&self, cut_off: Option<Duration>, now: Duration) -> Option<Step> {
         if now >= self.until {
             return None;
         }
+        let yields_at = cut_off.filter(|_| self.is_wanted).map(|since| since + UNREACHABLE);
         if yields_at.is_some_and(|at| now >= at) {
             return Some(Step::GiveUp { epoch: self.epoch });
         }
@@ -212,10 +234,19 @@ impl Belief {
 }
 
 impl Watch {
-    fn next(&mut self, now: Duration) -> Step {
-        match self.ripe.take() {
-            Some(seen) => Step::Take { seen, within: WITHIN },
-            None if now >= self.look_at => Step::Look { within: WITHIN },
+    fn next(&mut self, would_lead: bool, now: Duration) -> Step {
+        if let Some(seen) = self.ripe.take() {
+            return Step::Take { seen, within: WITHIN };
+        }
+        if now >= self.look_at {
+            return Step::Look { within: WITHIN };
+        }
+        let epoch = self.seen.as_ref().map(|(lease, _)| lease.epoch);
+        match epoch.filter(|epoch| would_lead && self.wanted != Some(*epoch)) {
+            Some(epoch) => {
+                self.wanted = Some(epoch);
+                Step::Want { epoch, within: WITHIN }
+            }
             None => Step::Wait(self.look_at),
         }
     }

@@ -81,7 +81,8 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
     let draining = lifecycle.draining();
     lifecycle.spawn("lobby", lobby.serve(listener, draining.clone()));
     // Whether this Central leads or stands by, it serves its clients.
-    let leadership = Leadership::new(me, Means { id: id.clone(), store, backbone, file, own });
+    let means = Means { id: id.clone(), store, backbone, file, own };
+    let leadership = Leadership::new(me, means, leader.clone());
     lifecycle.spawn("leadership", leadership.run(draining.clone()));
     leader.found(&somebody_leads).await;
     instance.announce(&Ready { central: id, listen, admin: instance.admin_address });

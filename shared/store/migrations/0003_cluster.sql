@@ -8,11 +8,12 @@ CREATE TABLE lease (
     holder_incarnation TEXT,
     epoch              BIGINT  NOT NULL,     -- one more with each holder
     beat               BIGINT  NOT NULL,     -- one more with each sign of life, from 0 in each epoch
+    wanted             BIGINT  NOT NULL,     -- the epoch in which somebody could not reach the holder
     CHECK ((holder_server IS NULL) = (holder_incarnation IS NULL))
 );
 
-INSERT INTO lease (one, holder_server, holder_incarnation, epoch, beat)
-VALUES (1, NULL, NULL, 0, 0);
+INSERT INTO lease (one, holder_server, holder_incarnation, epoch, beat, wanted)
+VALUES (1, NULL, NULL, 0, 0, 0);
 
 -- What is meant to run: nothing, until somebody says so.
 CREATE TABLE desired (

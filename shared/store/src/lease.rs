@@ -19,6 +19,17 @@ pub struct Lease {
     pub beat: u64,
 }
 
+/// What came of a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// The lease is the holder's still.
+    Ours,
+    /// So it is, but another one cannot reach the holder and would lead in its place.
+    Wanted,
+    /// It is the holder's no more.
+    Lost,
+}
+
 #[derive(FromRow)]
 struct LeaseRow {
     holder_server: Option<String>,
@@ -92,25 +103,50 @@ impl Store {
         .await
     }
 
-    /// A sign of life of the holder. `false`: the lease is not `me`'s in this epoch any more.
+    /// A sign of life of the holder.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] and its like.
-    pub async fn keep_lease(&self, me: &Life, epoch: u64) -> Result<bool, StoreError> {
+    pub async fn keep_lease(&self, me: &Life, epoch: u64) -> Result<Kept, StoreError> {
         let (me, epoch) = (me.clone(), row::column(epoch)?);
         self.change(move |transaction| {
             Box::pin(async move {
-                let kept = transaction
+                let kept: Option<(i64,)> = transaction
                     .query(
                         "UPDATE lease SET beat = beat + 1
-                         WHERE holder_server = $1 AND holder_incarnation = $2 AND epoch = $3",
+                         WHERE holder_server = $1 AND holder_incarnation = $2 AND epoch = $3
+                         RETURNING wanted",
                     )
                     .bind(me.server.to_string())
                     .bind(me.incarnation.to_string())
                     .bind(epoch)
+                    .fetch_optional()
+                    .await?;
+                Ok(match kept {
+                    Some((wanted,)) if wanted == epoch => Kept::Wanted,
+                    Some(_) => Kept::Ours,
+                    None => Kept::Lost,
+                })
+            })
+        })
+        .await
+    }
+
+    /// Tells the holder of an epoch, if it is the present one, that somebody cannot reach it and
+    /// would lead in its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] and its like.
+    pub async fn want_lease(&self, epoch: u64) -> Result<(), StoreError> {
+        let epoch = row::column(epoch)?;
+        self.change(move |transaction| {
+            Box::pin(async move {
+                transaction
+                    .query("UPDATE lease SET wanted = $1 WHERE epoch = $1")
+                    .bind(epoch)
                     .execute()
                     .await?;
-                Ok(kept == 1)
+                Ok(())
             })
         })
         .await

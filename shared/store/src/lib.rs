@@ -36,6 +36,6 @@ pub use accounts::Account;
 pub use characters::Character;
 pub use desired::StoredDesired;
 pub use error::StoreError;
-pub use lease::Lease;
+pub use lease::{Kept, Lease};
 pub use limits::{CALL_DEADLINE, CONNECT_DEADLINE};
 pub use store::Store;

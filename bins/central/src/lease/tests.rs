@@ -54,8 +54,8 @@ struct Asked {
 enum Answer {
     Lease(Lease),
     Taken(Option<u64>),
-    Kept(bool),
-    Freed,
+    Kept(Kept),
+    Done,
 }
 
 struct Central {
@@ -79,8 +79,8 @@ struct World {
     dice: Dice,
     now: Duration,
     lease: Lease,
-    /// When the lease was last changed.
-    beat_at: Duration,
+    /// The term whose leader somebody could not reach.
+    wanted: u64,
     centrals: Vec<Central>,
     /// Questions whose asker waits no more: the database may do them still.
     orphans: Vec<(Life, Asked)>,
@@ -98,7 +98,7 @@ impl World {
             dice: Dice(seed),
             now: Duration::ZERO,
             lease: Lease { holder: None, epoch: 0, beat: 0 },
-            beat_at: Duration::ZERO,
+            wanted: 0,
             centrals: centrals.collect(),
             orphans: Vec::new(),
             latency,
@@ -126,25 +126,28 @@ impl World {
                 if fits {
                     let epoch = self.lease.epoch + 1;
                     self.lease = Lease { holder: Some(me.clone()), epoch, beat: 0 };
-                    self.beat_at = self.now;
                 }
                 Answer::Taken(fits.then_some(self.lease.epoch))
             }
             Step::Keep { epoch, .. } => {
-                let kept = is_held(&self.lease, *epoch);
-                if kept {
-                    self.lease.beat += 1;
-                    self.beat_at = self.now;
+                if !is_held(&self.lease, *epoch) {
+                    return Answer::Kept(Kept::Lost);
                 }
-                Answer::Kept(kept)
+                self.lease.beat += 1;
+                Answer::Kept(if self.wanted == *epoch { Kept::Wanted } else { Kept::Ours })
+            }
+            Step::Want { epoch, .. } => {
+                if self.lease.epoch == *epoch {
+                    self.wanted = *epoch;
+                }
+                Answer::Done
             }
             Step::GiveUp { epoch } => {
                 if is_held(&self.lease, *epoch) {
                     self.lease.holder = None;
                     self.lease.beat += 1;
-                    self.beat_at = self.now;
                 }
-                Answer::Freed
+                Answer::Done
             }
         }
     }
@@ -184,13 +187,21 @@ impl World {
 
     fn act(&mut self, place: usize) {
         let now = self.now;
+        let answers = |central: &Central| {
+            let can = central.cut_off_until <= now && central.idle_until <= now;
+            can && central.candidate.leads(now).is_some()
+        };
+        let answered = self.centrals.iter().any(answers);
         let central = &mut self.centrals[place];
-        central.candidate.reach(central.cut_off_until <= now, now);
+        let reachable = central.cut_off_until <= now;
+        central.candidate.reach(reachable, now);
+        central.candidate.answered(answered && reachable);
         if let Some(asked) = central.asked.take() {
             let within = match &asked.step {
-                Step::Look { within } | Step::Take { within, .. } | Step::Keep { within, .. } => {
-                    *within
-                }
+                Step::Look { within }
+                | Step::Take { within, .. }
+                | Step::Keep { within, .. }
+                | Step::Want { within, .. } => *within,
                 Step::Wait(_) | Step::GiveUp { .. } => WITHIN,
             };
             let answer = match asked.answered_at {
@@ -217,7 +228,7 @@ impl World {
                     candidate.kept(Some(kept), asked.at, now);
                 }
                 (Step::Keep { .. }, _) => candidate.kept(None, asked.at, now),
-                (Step::GiveUp { .. } | Step::Wait(_), _) => {}
+                (Step::GiveUp { .. } | Step::Want { .. } | Step::Wait(_), _) => {}
             }
         }
         let step = self.centrals[place].candidate.next(now);
@@ -318,6 +329,23 @@ proptest! {
 }
 
 #[test]
+fn a_leader_that_is_cut_off_is_followed_if_another_one_can_be_reached() {
+    let mut world = World::new(7, 100, u64::MAX);
+    let first = world.until_somebody_leads(ms(1_000));
+    for central in &mut world.centrals {
+        central.cut_off_until = ms(60_000);
+    }
+    world.pass_for(ms(9_000));
+    assert_eq!(world.leaders(), [(first, 1)], "nobody would do better");
+    world.centrals[(first + 1) % CENTRALS].cut_off_until = world.now;
+    let cut = world.now;
+    while world.leaders() != [((first + 1) % CENTRALS, 2)] {
+        world.pass();
+        assert!(world.now - cut < FOLLOWED, "{:?}", world.leaders());
+    }
+}
+
+#[test]
 fn a_leader_in_peace_leads_for_good() {
     let mut world = World::new(1, 200, u64::MAX);
     let first = world.until_somebody_leads(ms(2_000));
@@ -339,30 +367,62 @@ fn what_was_given_up_is_taken_at_the_next_look() {
 }
 
 #[test]
-fn a_leader_that_nobody_can_reach_gives_way_and_does_not_come_back_before_it_can_be_reached() {
+fn a_leader_that_nobody_can_reach_gives_way_to_who_wants_its_place() {
     let mut candidate = Candidate::new(life("central-1"));
     candidate.took(Some(Some(4)), ms(0));
     candidate.reach(false, ms(0));
-    for now in [700, 1_400] {
+    for now in [700, 1_400, 2_100] {
         assert!(matches!(candidate.next(ms(now)), Step::Keep { epoch: 4, .. }));
-        candidate.kept(Some(true), ms(now), ms(now));
+        candidate.kept(Some(Kept::Ours), ms(now), ms(now));
     }
-    assert_eq!(candidate.next(ms(1_500)), Step::Wait(UNREACHABLE));
-    assert_eq!(candidate.next(ms(2_000)), Step::GiveUp { epoch: 4 });
-    assert_eq!(candidate.leads(ms(2_000)), None);
+    assert_eq!(candidate.next(ms(2_100)), Step::Wait(ms(2_800)), "nobody wants it");
+    candidate.kept(Some(Kept::Wanted), ms(2_800), ms(2_800));
+    assert_eq!(candidate.next(ms(2_800)), Step::GiveUp { epoch: 4 });
+    assert_eq!(candidate.leads(ms(2_800)), None);
+    // It does not come back before it can be reached.
     let free = Lease { holder: None, epoch: 4, beat: 3 };
-    candidate.looked(Some(free.clone()), ms(2_010)).unwrap();
-    assert_eq!(candidate.next(ms(2_010)), Step::Wait(ms(2_010) + LOOK_EVERY));
-    candidate.reach(true, ms(2_100));
-    candidate.looked(Some(free), ms(2_410)).unwrap();
-    assert!(matches!(candidate.next(ms(2_410)), Step::Take { .. }));
+    candidate.looked(Some(free.clone()), ms(2_810)).unwrap();
+    assert_eq!(candidate.next(ms(2_810)), Step::Wait(ms(2_810) + LOOK_EVERY));
+    candidate.reach(true, ms(2_900));
+    candidate.looked(Some(free), ms(3_210)).unwrap();
+    assert!(matches!(candidate.next(ms(3_210)), Step::Take { .. }));
+}
+
+#[test]
+fn a_leader_that_is_cut_off_for_a_moment_goes_on() {
+    let mut candidate = Candidate::new(life("central-1"));
+    candidate.took(Some(Some(4)), ms(0));
+    candidate.kept(Some(Kept::Wanted), ms(100), ms(100));
+    candidate.reach(false, ms(200));
+    assert!(matches!(candidate.next(ms(1_000)), Step::Keep { .. }));
+    candidate.kept(Some(Kept::Wanted), ms(1_900), ms(1_900));
+    assert_eq!(candidate.next(ms(1_900)), Step::Wait(ms(200) + UNREACHABLE));
+    candidate.reach(true, ms(2_000));
+    assert_eq!(candidate.next(ms(2_300)), Step::Wait(ms(1_900) + KEEP_EVERY));
+}
+
+#[test]
+fn who_stands_by_asks_once_for_the_place_of_a_leader_that_does_not_answer() {
+    let mut candidate = Candidate::new(life("central-2"));
+    let held = Lease { holder: Some(life("central-1")), epoch: 3, beat: 7 };
+    candidate.looked(Some(held.clone()), ms(0)).unwrap();
+    assert_eq!(candidate.next(ms(10)), Step::Wait(LOOK_EVERY));
+    candidate.answered(false);
+    assert_eq!(candidate.next(ms(20)), Step::Want { epoch: 3, within: WITHIN });
+    assert_eq!(candidate.next(ms(30)), Step::Wait(LOOK_EVERY));
+    // One that cannot be reached itself would be no better.
+    let mut candidate = Candidate::new(life("central-3"));
+    candidate.looked(Some(held), ms(0)).unwrap();
+    candidate.answered(false);
+    candidate.reach(false, ms(0));
+    assert_eq!(candidate.next(ms(20)), Step::Wait(LOOK_EVERY));
 }
 
 #[test]
 fn a_leader_that_is_told_that_it_lost_the_lease_leads_no_more_at_once() {
     let mut candidate = Candidate::new(life("central-1"));
     candidate.took(Some(Some(4)), ms(0));
-    candidate.kept(Some(false), ms(700), ms(710));
+    candidate.kept(Some(Kept::Lost), ms(700), ms(710));
     assert_eq!(candidate.leads(ms(710)), None);
     assert_eq!(candidate.next(ms(710)), Step::Look { within: WITHIN });
 }

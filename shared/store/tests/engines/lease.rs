@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::{Lease, Store};
+use store::{Kept, Lease, Store};
 
 use crate::database::{Database, life, on_each_engine};
 
@@ -12,6 +12,7 @@ on_each_engine!(
     a_holder_that_lives_is_not_replaced,
     who_lost_it_is_told,
     what_is_given_up_is_free_at_once,
+    a_holder_is_told_that_another_one_would_lead_until_its_term_is_over,
 );
 
 async fn holds(store: &Store, seen: &Lease, who: &str) -> (protocol::backbone::Life, u64) {
@@ -27,7 +28,7 @@ async fn a_new_database_has_a_lease_that_is_nobodys(database: Database) {
     assert_eq!(epoch, 1);
     let lease = Lease { holder: Some(me.clone()), epoch: 1, beat: 0 };
     assert_eq!(store.lease().await.unwrap(), lease);
-    assert!(store.keep_lease(&me, 1).await.unwrap());
+    assert_eq!(store.keep_lease(&me, 1).await, Ok(Kept::Ours));
     assert_eq!(store.lease().await.unwrap(), Lease { beat: 1, ..lease });
 }
 
@@ -61,20 +62,20 @@ async fn a_holder_that_lives_is_not_replaced(database: Database) {
     let store = database.open().await;
     let (me, epoch) = holds(&store, &store.lease().await.unwrap(), "central-1").await;
     let seen = store.lease().await.unwrap();
-    assert!(store.keep_lease(&me, epoch).await.unwrap());
+    assert_eq!(store.keep_lease(&me, epoch).await, Ok(Kept::Ours));
     assert_eq!(store.take_lease(&seen, &life("central-2")).await.unwrap(), None);
-    assert!(store.keep_lease(&me, epoch).await.unwrap());
+    assert_eq!(store.keep_lease(&me, epoch).await, Ok(Kept::Ours));
 }
 
 async fn who_lost_it_is_told(database: Database) {
     let store = database.open().await;
     let (me, epoch) = holds(&store, &store.lease().await.unwrap(), "central-1").await;
     let (other, later) = holds(&store, &store.lease().await.unwrap(), "central-2").await;
-    assert!(!store.keep_lease(&me, epoch).await.unwrap());
+    assert_eq!(store.keep_lease(&me, epoch).await, Ok(Kept::Lost));
     assert!(!store.give_lease_up(&me, epoch).await.unwrap());
     // Neither an earlier life of the same id nor an earlier term of the same life counts.
-    assert!(!store.keep_lease(&life("central-2"), later).await.unwrap());
-    assert!(!store.keep_lease(&other, epoch).await.unwrap());
+    assert_eq!(store.keep_lease(&life("central-2"), later).await, Ok(Kept::Lost));
+    assert_eq!(store.keep_lease(&other, epoch).await, Ok(Kept::Lost));
     let lease = Lease { holder: Some(other), epoch: later, beat: 0 };
     assert_eq!(store.lease().await.unwrap(), lease, "none of that has left a trace");
 }
@@ -84,11 +85,28 @@ async fn what_is_given_up_is_free_at_once(database: Database) {
     let (me, epoch) = holds(&store, &store.lease().await.unwrap(), "central-1").await;
     let seen = store.lease().await.unwrap();
     assert!(store.give_lease_up(&me, epoch).await.unwrap());
-    assert!(!store.keep_lease(&me, epoch).await.unwrap(), "it does not come back by itself");
+    assert_eq!(
+        store.keep_lease(&me, epoch).await,
+        Ok(Kept::Lost),
+        "it does not come back by itself"
+    );
     assert_eq!(store.take_lease(&seen, &life("central-2")).await.unwrap(), None, "seen before");
     let free = store.lease().await.unwrap();
     assert_eq!((free.holder.as_ref(), free.epoch), (None, 1));
     assert_eq!(holds(&store, &free, "central-2").await.1, 2);
+}
+
+async fn a_holder_is_told_that_another_one_would_lead_until_its_term_is_over(database: Database) {
+    let store = database.open().await;
+    let (me, epoch) = holds(&store, &store.lease().await.unwrap(), "central-1").await;
+    let seen = store.lease().await.unwrap();
+    store.want_lease(epoch + 1).await.unwrap();
+    assert_eq!(store.keep_lease(&me, epoch).await, Ok(Kept::Ours), "another term is meant");
+    store.want_lease(epoch).await.unwrap();
+    assert_eq!(store.lease().await.unwrap().beat, seen.beat + 1, "it is no sign of life");
+    assert_eq!(store.keep_lease(&me, epoch).await, Ok(Kept::Wanted));
+    let (me, epoch) = holds(&store, &store.lease().await.unwrap(), "central-1").await;
+    assert_eq!(store.keep_lease(&me, epoch).await, Ok(Kept::Ours));
 }
 
 /// A take that is given up half way has either been done or has not, and the lease says which.
