@@ -50,5 +50,5 @@ pub use proxy::Proxy;
 pub use raw::Raw;
 pub use recorder::Recorder;
 pub use redis_server::RedisServer;
-pub use rig::{Central, Rig};
+pub use rig::Rig;
 pub use wait::{SOON, until};

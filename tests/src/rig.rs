@@ -26,6 +26,8 @@ pub struct Rig {
     pub maps: Vec<Process>,
     /// Central, once it was started.
     pub central: Option<Process>,
+    /// Centrals beside it.
+    pub other_centrals: Vec<Process>,
     /// What servers talk over.
     pub nats: NatsServer,
     /// Where sessions are.
@@ -35,14 +37,6 @@ pub struct Rig {
     /// Where Central answers /readyz.
     pub central_admin: String,
     folder: TempDir,
-}
-
-/// A Central beside the rig's own.
-pub struct Central {
-    /// It.
-    pub process: Process,
-    /// Where it listens for clients.
-    pub address: String,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +58,7 @@ impl Rig {
             spawners: Vec::new(),
             maps: Vec::new(),
             central: None,
+            other_centrals: Vec::new(),
             central_address: "127.0.0.1:0".to_owned(),
             central_admin: String::new(),
             folder,
@@ -148,11 +143,12 @@ impl Rig {
         self.central = Some(central);
     }
 
-    /// Starts one more Central, with an id and a port of its own, and waits until it serves.
+    /// Starts one more Central, with an id and a port of its own, and waits until it serves. Returns
+    /// where it listens for clients.
     ///
     /// # Panics
     /// When it does not get ready.
-    pub async fn start_another_central(&self, id: &str) -> Central {
+    pub async fn start_another_central(&mut self, id: &str) -> String {
         self.start_another_central_as(self.central_program().env("MMO_ID", id).named(id)).await
     }
 
@@ -160,11 +156,12 @@ impl Rig {
     ///
     /// # Panics
     /// When it does not get ready.
-    pub async fn start_another_central_as(&self, program: Program) -> Central {
+    pub async fn start_another_central_as(&mut self, program: Program) -> String {
         let mut process = program.env("MMO_LISTEN", "127.0.0.1:0").start();
         let line = process.first_line(SOON).await;
         let ready: CentralReady = serde_json::from_str(&line).expect("Central's ready line");
-        Central { process, address: ready.listen.to_string() }
+        self.other_centrals.push(process);
+        ready.listen.to_string()
     }
 
     /// Kills Central as a crash would.

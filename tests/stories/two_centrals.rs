@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use client::{ClientEvent, Reason};
 use harness::{
-    Central, Player, Program, Proxy, Recorder, Rig, SOON,
+    Player, Postgres, Program, Proxy, Recorder, Rig, SOON,
     micro::ask_everybody,
     proxy::{Cut, Server},
     until,
@@ -26,9 +26,10 @@ const HANDED_OVER: Duration = Duration::from_secs(1);
 const WHOLE: Duration = Duration::from_secs(2);
 const SPAWNER: &str = "spawn-1";
 
-/// Both maps, both Centrals, the first of which leads, and somebody who listens.
-async fn two_centrals() -> (Rig, Central, Recorder) {
-    let rig = Rig::with_maps("town,forest").await;
+/// Both maps, both Centrals, the first of which leads; where the second one takes clients, and
+/// somebody who listens.
+async fn two_centrals() -> (Rig, String, Recorder) {
+    let mut rig = Rig::with_maps("town,forest").await;
     let other = rig.start_another_central("central-2").await;
     let subjects = ["mmo.>", "_INBOX_map.>", "_INBOX_spawner.>", "_INBOX_operator.>"];
     let heard = Recorder::start(rig.backbone().await, &subjects).await;
@@ -72,7 +73,7 @@ async fn said(by: &Player, to: &mut Player, text: &str) {
 async fn the_other_one_leads_when_the_leader_is_killed_and_players_play_on() {
     let (mut rig, other, heard) = two_centrals().await;
     let mut ada = rig.player_on_map("Ada").await;
-    let first = std::mem::replace(&mut rig.central_address, other.address.clone());
+    let first = std::mem::replace(&mut rig.central_address, other);
     // The one that stands by takes logins, and finds the way to a map.
     let mut bob = rig.player_on_map("Bob").await;
     bob.sees("Ada").await;
@@ -116,7 +117,7 @@ async fn the_other_one_leads_when_the_leader_is_killed_and_players_play_on() {
 async fn a_newer_login_at_the_other_central_ends_the_older_one() {
     let (mut rig, other, _) = two_centrals().await;
     let mut older = rig.player("Ada").await;
-    rig.central_address.clone_from(&other.address);
+    rig.central_address = other;
     let newer = rig.player("Ada").await;
     let Reason::Told(failure) = older.sent_away(SOON).await else { panic!("it is told why") };
     assert_eq!(failure.code, Code::SessionReplaced, "{failure}");
@@ -138,7 +139,7 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     rig.maps_up_within(2, WHOLE).await;
     println!("the registry was whole {} ms after SIGTERM", told.elapsed().as_millis());
     ada.warp_to("forest").await;
-    rig.central_address.clone_from(&other.address);
+    rig.central_address = other;
     rig.player_on_map("Bob").await;
 }
 
@@ -185,7 +186,7 @@ async fn a_leader_that_hung_answers_nothing_when_it_goes_on() {
     assert!(late.is_empty(), "{late:#?}");
     assert_eq!(who_leads(&rig).await, "central-2");
     ada.warp_to("forest").await;
-    rig.central_address.clone_from(&other.address);
+    rig.central_address = other;
     rig.player_on_map("Bob").await;
 }
 
@@ -211,6 +212,45 @@ async fn a_leader_that_is_cut_off_from_nats_gives_way() {
     ada.warp_to("forest").await;
     link.heal();
     assert_eq!(who_leads(&rig).await, "central-2");
-    rig.central_address.clone_from(&other.address);
+    rig.central_address = other;
     rig.player_on_map("Bob").await;
+}
+
+#[tokio::test]
+async fn on_postgres_nobody_leads_while_it_is_away_and_one_does_when_it_is_back() {
+    let Some(mut postgres) = Postgres::start().await else { return };
+    let mut rig = Rig::empty().await;
+    let url = postgres.url();
+    let over = |program: Program| program.env("DATABASE_URL", &url);
+    rig.start_central_as(over(rig.central_program())).await;
+    let second = over(rig.central_program()).env("MMO_ID", "central-2").named("central-2");
+    rig.start_another_central_as(second).await;
+    rig.start_spawner(SPAWNER, "town,forest");
+    rig.maps_up(2).await;
+    let heard = Recorder::start(rig.backbone().await, &["mmo.>"]).await;
+    let ada = rig.player_on_map("Ada").await;
+
+    postgres.cut();
+    rig.central.as_ref().unwrap().logged("this Central leads no more", SOON).await;
+    ada.walk_to(Position { x: 18.0, y: 14.0 }).await;
+    postgres.mend().await;
+    let mended = Instant::now();
+    let (place, up) = heard.next(0, "event.cluster.up", |_| true).await;
+    println!("one led again {} ms after SQL was back", mended.elapsed().as_millis());
+    rig.maps_up_within(2, WHOLE).await;
+
+    // Whichever that is, the other one follows it.
+    let (gone, follows) = match up["central"].as_str().unwrap() {
+        "central-1" => (rig.central.as_mut().unwrap(), "central-2"),
+        _ => (&mut rig.other_centrals[0], "central-1"),
+    };
+    gone.kill();
+    let killed = Instant::now();
+    heard.next(place + 1, "event.cluster.up", |up| up["central"] == follows).await;
+    println!("after a kill {follows} led after {} ms", killed.elapsed().as_millis());
+    assert!(killed.elapsed() < FOLLOWED, "{:?}", killed.elapsed());
+    rig.maps_up_within(2, WHOLE).await;
+    ada.warp_to("forest").await;
+    drop(rig);
+    postgres.end().await;
 }

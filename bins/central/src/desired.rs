@@ -49,7 +49,7 @@ pub(crate) struct Desk {
 
 struct Present {
     state: DesiredState,
-    /// A change was not answered, so the store may have it.
+    /// The store may have a change that the machine has not heard of.
     in_doubt: bool,
 }
 
@@ -90,19 +90,22 @@ impl Desk {
         let mut present = self.present.lock().await;
         self.settle_doubt(&mut present).await?;
         let SetDesired { desired, revision } = ask;
+        // Until the machine has heard of it: whoever asked may give up in the middle.
+        present.in_doubt = true;
         let stored = self.store.set_desired(revision, &desired, None).await;
-        present.in_doubt = matches!(stored, Err(StoreError::Unavailable { .. }));
+        if let Err(StoreError::Outdated { .. }) = stored {
+            present.in_doubt = false;
+        }
         let state = DesiredState { revision: stored?, desired };
         info!(revision = state.revision, "something else is meant to run");
         self.tell(&mut present, state).await
     }
 
-    /// Reads what the store has where an answer of it was missing.
+    /// Reads what the store has where it is not known what came of the last change.
     async fn settle_doubt(&self, present: &mut Present) -> Result<(), Failure> {
         if present.in_doubt {
             let stored = self.store.desired().await?.state;
             self.tell(present, stored).await?;
-            present.in_doubt = false;
         }
         Ok(())
     }
@@ -112,8 +115,8 @@ impl Desk {
         present: &mut Present,
         state: DesiredState,
     ) -> Result<DesiredState, Failure> {
-        present.state = state.clone();
         self.cluster.ask(Asked::Desire(state.clone())).await?;
+        *present = Present { state: state.clone(), in_doubt: false };
         Ok(state)
     }
 }

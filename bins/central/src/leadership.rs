@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nats::BackboneError;
 use protocol::backbone::Life;
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -67,6 +67,17 @@ impl Leadership {
     /// # Errors
     /// When another Central has this one's id, or NATS denies what a leader needs.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), LeadershipError> {
+        let outcome = self.contend(&stop).await;
+        if let Some(reign) = self.reign.take() {
+            reign.end().await;
+        }
+        if let Some((epoch, _)) = self.candidate.leads(self.now()) {
+            self.give_up(epoch).await;
+        }
+        outcome
+    }
+
+    async fn contend(&mut self, stop: &CancellationToken) -> Result<(), LeadershipError> {
         let mut connected = self.means.backbone.connected();
         while !stop.is_cancelled() {
             let reachable = *connected.borrow_and_update();
@@ -85,7 +96,6 @@ impl Leadership {
                 asked => self.ask(asked).await?,
             }
         }
-        self.leave().await;
         Ok(())
     }
 
@@ -142,24 +152,26 @@ impl Leadership {
                 answer(within, store.want_lease(epoch)).await.is_some()
             }
             Step::GiveUp { epoch } => {
-                answer(GIVE_UP, store.give_lease_up(&self.me, epoch)).await.is_some()
+                self.give_up(epoch).await;
+                return Ok(());
             }
         };
-        if std::mem::replace(&mut self.failing, !answered) == answered {
-            if answered {
-                info!("the lease can be used again");
-            } else {
-                warn!("the lease cannot be used now; trying until it can");
-            }
-        }
+        self.note(answered);
         Ok(())
+    }
+
+    /// Says once that the database does not answer, and once that it does again.
+    fn note(&mut self, answered: bool) {
+        match (std::mem::replace(&mut self.failing, !answered), answered) {
+            (true, true) => info!("the lease can be used again"),
+            (false, false) => warn!("the lease cannot be used now; trying until it can"),
+            _ => {}
+        }
     }
 
     /// A reign ended by itself: its lease is of no use.
     async fn reign_ended(&mut self, ended: Ended) -> Result<(), LeadershipError> {
-        let Some(reign) = self.reign.take() else { return Ok(()) };
-        let epoch = reign.epoch();
-        drop(reign);
+        let Some(epoch) = self.reign.take().map(|reign| reign.epoch()) else { return Ok(()) };
         match ended {
             Ended::TermOver => {}
             Ended::Failed(ReignError::Backbone(error @ BackboneError::Forbidden(_))) => {
@@ -168,19 +180,15 @@ impl Leadership {
             Ended::Broken => return Err(LeadershipError::Broken),
             Ended::Failed(error) => {
                 warn!(%error, "this Central cannot serve as the leader; trying again");
-                self.candidate.resign(self.now());
-                let _ = answer(GIVE_UP, self.means.store.give_lease_up(&self.me, epoch)).await;
-                sleep(AGAIN).await;
+                self.candidate.resign(self.now() + AGAIN);
+                self.give_up(epoch).await;
             }
         }
         Ok(())
     }
 
-    /// Hands over: whoever stands by need not wait.
-    async fn leave(&mut self) {
-        let Some(reign) = self.reign.take() else { return };
-        let epoch = reign.epoch();
-        reign.end().await;
+    /// So that whoever stands by need not wait.
+    async fn give_up(&self, epoch: u64) {
         match answer(GIVE_UP, self.means.store.give_lease_up(&self.me, epoch)).await {
             Some(_) => info!(epoch, "the lease is given up"),
             None => warn!(epoch, "the lease could not be given up; it will be missed"),

@@ -158,9 +158,9 @@ impl Candidate {
         }
     }
 
-    /// Leads no more, and looks again at once: its own lease of before needs no wait.
-    pub(crate) fn resign(&mut self, now: Duration) {
-        self.role = Role::Standby(Watch { look_at: now, ..Watch::default() });
+    /// Leads no more, and looks again at `look_at`: its own lease of before needs no wait then.
+    pub(crate) fn resign(&mut self, look_at: Duration) {
+        self.role = Role::Standby(Watch { look_at, ..Watch::default() });
     }
 
     /// What a look showed; `None`: the database did not answer.

@@ -133,6 +133,9 @@ async fn serve(means: &Means, term: Term, stop: CancellationToken) -> Result<End
     cluster.serve(&mut service).await?;
     Desk::new(means.store.clone(), cluster.clone(), state).serve(&mut service).await?;
     service.live().await?;
+    if !cluster.leads() {
+        return Ok(Ended::TermOver); // all that took too long
+    }
     means.own.send_replace(Some(cluster));
     let up = ClusterUp { central: means.id.clone(), incarnation: life, epoch };
     if let Err(error) = backbone.publish(&up).await {
