@@ -7,9 +7,12 @@ use std::{
 };
 
 use harness::{Orphans, Rig, SOON, signal_process, until};
-use protocol::{Incarnation, Position, backbone::maps::MapServer};
+use nats::call::DEADLINE;
+use protocol::{
+    Incarnation, Position,
+    backbone::{maps::MapServer, operations::GetStatus},
+};
 use rustix::process::Signal;
-use serde_json::Value;
 
 const MAPS: usize = 10;
 const DESIRED: &str = r#"{"desired":{"maps":{
@@ -24,10 +27,10 @@ const AGAIN: Duration = Duration::from_secs(20);
 async fn all_as_desired(rig: &Rig, limit: Duration, what: &str) -> Vec<MapServer> {
     let start = Instant::now();
     let maps = until(limit, what, async || {
-        let status: Value = rig.typed("cluster.status", "{}").await.ok()?;
-        let agree = |map: &Value| map["wanted"] == map["ready"];
-        let settled = status["settled"] == true && status["maps"].as_array()?.iter().all(agree);
-        let maps = rig.backbone().await.all_peers(SOON).await.ok()?.maps;
+        let backbone = rig.backbone().await;
+        let status = backbone.call(&(), GetStatus {}).await.ok()?;
+        let settled = status.settled && status.maps.iter().all(|map| map.wanted == map.ready);
+        let maps = backbone.all_peers(DEADLINE).await.ok()?.maps;
         let channels: BTreeSet<_> = maps.iter().map(|map| (&map.map, map.channel)).collect();
         (settled && maps.len() == MAPS && channels.len() == MAPS).then_some(maps)
     })
