@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use client::{ClientEvent, Reason};
 use harness::{
-    Player, Postgres, Program, Proxy, Recorder, Rig, SOON,
+    Admin, Player, Postgres, Program, Proxy, Recorder, Rig, SOON,
     micro::ask_everybody,
     proxy::{Cut, Server},
     until,
@@ -99,6 +99,7 @@ async fn the_other_one_leads_when_the_leader_is_killed_and_players_play_on() {
     println!("the registry was whole {} ms after the kill", killed.elapsed().as_millis());
     assert_eq!(lives(&after), lives(&before.maps), "the same lives, on the same channels");
     assert_eq!(processes(&rig).await, running, "nothing was started or ended");
+    Admin::of(&rig.other_centrals[0]).await.is_ready(WHOLE).await;
     let cyd = rig.player_on_map("Cyd").await;
     cyd.sees("Ada").await;
     ada.warp_to("forest").await;
@@ -138,6 +139,9 @@ async fn a_leader_that_is_told_to_stop_hands_over_at_once() {
     assert!(central.ended(SOON).await.success(), "{}", central.log());
     rig.maps_up_within(2, WHOLE).await;
     println!("the registry was whole {} ms after SIGTERM", told.elapsed().as_millis());
+    // What the new leader commands is of a later term than what the old one may still have said.
+    rig.typed("cluster.spawn", r#"{"map":"forest"}"#).await.unwrap();
+    heard.next(0, "spawner.spawn-1.start", |command| command["epoch"] == 2).await;
     ada.warp_to("forest").await;
     rig.central_address = other;
     rig.player_on_map("Bob").await;

@@ -86,7 +86,7 @@ async fn assemble(settings: Settings, instance: &Instance) -> anyhow::Result<()>
     lifecycle.spawn("leadership", leadership.run(draining.clone()));
     leader.found(&somebody_leads).await;
     instance.announce(&Ready { central: id, listen, admin: instance.admin_address });
-    lifecycle.spawn_last("leader watch", leader.watch(somebody_leads, closing.clone()));
+    lifecycle.spawn("leader watch", leader.watch(somebody_leads, draining.clone()));
     Ok(())
 }
 
