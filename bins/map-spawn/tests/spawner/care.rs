@@ -20,7 +20,7 @@ use rustix::process::Signal;
 use crate::{
     all_ready,
     fake_cluster::FakeCluster,
-    harness::{Ground, PATIENCE, children_when, eventually, is_running, send},
+    harness::{Ground, PATIENCE, children_when, eventually, is_running, next, send},
 };
 
 async fn ask<R: Request<To = protocol::SpawnerId> + Clone>(
@@ -46,7 +46,7 @@ async fn a_map_that_crashes_too_often_is_held_until_it_is_cleared() {
     let fragile = StartChild { restart, cost: Some(2), ..order("fragile") };
     ask(&backbone, fragile).await.unwrap();
     for crash in 1..=4 {
-        let end = ends.next().await.unwrap();
+        let end = next(&mut ends).await;
         assert_eq!(end.held, crash == 4, "{end:?}");
         assert_eq!(end.restart_in_ms.is_some(), crash < 4, "{end:?}");
     }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nats::{Backbone, Options};
+use nats::{Backbone, Options, Subscription, table::Heard};
 use protocol::backbone::spawners::{self, ListChildren};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -25,6 +25,12 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
         assert!(Instant::now() < end, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The next of these events, which must come.
+pub(crate) async fn next<H: Heard>(events: &mut Subscription<H>) -> H {
+    let next = tokio::time::timeout(PATIENCE, events.next()).await;
+    next.expect("an event in time").expect("a connection")
 }
 
 pub(crate) fn send(pid: u32, signal: Signal) {

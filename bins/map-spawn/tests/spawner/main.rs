@@ -27,7 +27,8 @@ use rustix::process::Signal;
 use crate::{
     fake_cluster::{FakeCluster, Told},
     harness::{
-        Ground, PATIENCE, children, children_when, eventually, is_running, missing_program, send,
+        Ground, PATIENCE, children, children_when, eventually, is_running, missing_program, next,
+        send,
     },
 };
 
@@ -96,7 +97,7 @@ async fn a_killed_map_is_reported_and_returns() {
         (left.life.server.as_str(), left.reason.as_str()),
         ("s-town-1", "was ended by signal 9")
     );
-    let end = ends.next().await.unwrap();
+    let end = next(&mut ends).await;
     assert!(matches!(end.restart_in_ms, Some(100..=200)), "{end:?}");
     let back = children_when(&backbone, |all| {
         all.iter().any(|child| child.state == ChildState::Ready && child.restarts == 1)
@@ -135,7 +136,7 @@ async fn start_and_stop_commands_are_answered_with_what_came_of_them() {
         (town.life.server.as_str(), town.channel, town.port),
         ("s-town-1", Channel(1), 7100)
     );
-    assert_eq!(starts.next().await.unwrap().server, town.life.server);
+    assert_eq!(next(&mut starts).await.server, town.life.server);
     let deaf = start(&backbone, "deaf").await.unwrap();
     assert_eq!(start(&backbone, "town").await.unwrap_err().code, Code::NoSpawner);
     let unknown = start(&backbone, "moon").await.unwrap_err();
@@ -169,14 +170,14 @@ async fn a_map_that_never_registers_fails_the_command_by_its_deadline() {
     assert_eq!(brief.code, Code::SpawnFailed);
     assert!(brief.message.contains("status 3 before it had registered"), "{brief}");
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
-    assert_eq!(ends.next().await.unwrap().restart_in_ms, None);
+    assert_eq!(next(&mut ends).await.restart_in_ms, None);
 
     let asked = Instant::now();
     let mute = start(&backbone, "mute").await.unwrap_err();
     assert_eq!(mute.code, Code::SpawnFailed);
     let took = asked.elapsed();
     assert!((1.0..2.0).contains(&took.as_secs_f64()), "{took:?}");
-    let end = ends.next().await.unwrap();
+    let end = next(&mut ends).await;
     assert!(end.how.starts_with("never registered within 1 s"), "{end:?}");
     assert_eq!(end.restart_in_ms, None);
     children_when(&backbone, <[_]>::is_empty).await;
