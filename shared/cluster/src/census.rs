@@ -73,35 +73,22 @@ pub(crate) fn take(scene: Scene<'_>) -> BTreeMap<MapName, Living> {
             claimed: server.claimed,
             spare_of: server.spawner.as_ref().filter(spare).cloned(),
         };
-        entry(&mut census, &server.map).serving.push(serving);
+        census.entry(server.map.clone()).or_default().serving.push(serving);
     }
     for pending in scene.fleet.pending() {
         // A beat that was written before it registered may still list it.
         if scene.registry.get(&pending.server).is_some() {
             continue;
         }
-        let living = entry(&mut census, &pending.map);
+        let living = census.entry(pending.map.clone()).or_default();
         match pending.state {
             ChildState::Stopping => {}
             ChildState::Held => living.held += 1,
             ChildState::Starting | ChildState::Waiting | ChildState::Ready => living.coming += 1,
         }
     }
-    for start in scene.fleet.unheard_starts() {
-        // It has registered, and the spawner's answer is still to come.
-        let registered = start.child.channel.is_some_and(|channel| {
-            scene
-                .registry
-                .channel(&start.child.map, channel)
-                .is_some_and(|server| server.spawner.as_ref() == Some(&start.spawner))
-        });
-        if !registered {
-            entry(&mut census, &start.child.map).coming += 1;
-        }
+    for start in scene.to_come() {
+        census.entry(start.child.map.clone()).or_default().coming += 1;
     }
     census
-}
-
-fn entry<'a>(census: &'a mut BTreeMap<MapName, Living>, map: &MapName) -> &'a mut Living {
-    census.entry(map.clone()).or_default()
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use protocol::{
-    Code, Failure, Incarnation, ServerId, SpawnerId,
+    Code, Failure, Incarnation, MapName, ServerId, SpawnerId,
     backbone::{
         maps::MapServer,
         operations::{Drain, DrainMap, Target},
@@ -62,6 +62,35 @@ enum Why {
     Recalled,
 }
 
+/// What is done next about a Map Server that is being emptied.
+enum Next {
+    Wait,
+    /// Have it tell its players; without a countdown, that it is called off.
+    Tell {
+        countdown: Option<Duration>,
+        reason: String,
+    },
+    /// Have it stopped.
+    Stop,
+}
+
+impl Why {
+    fn next(&self, crowd: u32, now: Duration) -> Next {
+        match self {
+            Self::Idle { since } if now < *since + IDLE_FOR_SURE => Next::Wait,
+            Self::Idle { .. } => Next::Stop,
+            Self::Ordered { until, reason, heard: false } if now < *until + MOVING => {
+                let countdown = Some(until.saturating_sub(now));
+                Next::Tell { countdown, reason: reason.clone() }
+            }
+            Self::Ordered { until, .. } if now < *until => Next::Wait,
+            Self::Ordered { until, .. } if crowd > 0 && now < *until + MOVING => Next::Wait,
+            Self::Ordered { .. } => Next::Stop,
+            Self::Recalled => Next::Tell { countdown: None, reason: String::new() },
+        }
+    }
+}
+
 fn covers(target: &Target, server: &MapServer) -> bool {
     match target {
         Target::Server(id) => *id == server.server,
@@ -88,7 +117,7 @@ impl Drains {
     }
 
     /// Whether a map is being emptied on all its channels.
-    pub fn covers_map(&self, map: &protocol::MapName) -> bool {
+    pub fn covers_map(&self, map: &MapName) -> bool {
         self.orders.iter().any(|order| match &order.target {
             Target::Map(name) => name == map,
             Target::All => true,
@@ -217,24 +246,9 @@ impl Drains {
             if draining.errand.is_some() || now < draining.not_before {
                 continue;
             }
-            let crowd = registry.crowd(server);
-            let countdown = match &draining.why {
-                Why::Idle { since } if now < *since + IDLE_FOR_SURE => continue,
-                Why::Idle { .. } => None,
-                Why::Ordered { until, heard: false, .. } if now < *until + MOVING => {
-                    Some(Some(until.saturating_sub(now)))
-                }
-                Why::Ordered { until, .. } if now < *until => continue,
-                Why::Ordered { until, .. } if crowd > 0 && now < *until + MOVING => continue,
-                Why::Ordered { .. } => None,
-                Why::Recalled => Some(None),
-            };
-            let reason = match &draining.why {
-                Why::Ordered { reason, .. } => reason.clone(),
-                _ => String::new(),
-            };
-            match countdown {
-                Some(countdown) => {
+            match draining.why.next(registry.crowd(server), now) {
+                Next::Wait => {}
+                Next::Tell { countdown, reason } => {
                     let job = errands.number();
                     draining.errand = Some(job);
                     let countdown_ms =
@@ -243,7 +257,7 @@ impl Drains {
                     let drain = DrainMap { incarnation, countdown_ms, reason };
                     out.push(Effect::Drain(job, id.clone(), drain));
                 }
-                None => {
+                Next::Stop => {
                     let spawner = server.spawner.as_ref();
                     // One that was started by hand stays, empty: nobody can stop it from here.
                     let Some(spawner) = spawner.filter(|id| fleet.is_healthy(id, now)) else {

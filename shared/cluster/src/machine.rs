@@ -1,6 +1,9 @@
 //! The one way in, [`Cluster::handle`].
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 
 use protocol::{
     Channel, Code, Failure, Incarnation, MapName, SpawnerId,
@@ -45,7 +48,7 @@ pub struct Cluster {
     pub(crate) errands: Errands,
     pub(crate) desired: DesiredState,
     /// Stops that somebody waits for.
-    stops: std::collections::BTreeMap<Job, Caller>,
+    stops: BTreeMap<Job, Caller>,
     /// Starts that were given up: should one come to something after all, nobody wants it.
     unwanted: VecDeque<Unwanted>,
     settled_at: Duration,
@@ -75,7 +78,7 @@ impl Cluster {
             efforts: Efforts::default(),
             errands: Errands::new(epoch),
             desired,
-            stops: std::collections::BTreeMap::new(),
+            stops: BTreeMap::new(),
             unwanted: VecDeque::new(),
             settled_at: if epoch <= 1 { Duration::ZERO } else { SETTLING },
             ticked_at: Duration::ZERO,
@@ -275,7 +278,7 @@ impl Cluster {
                 self.parties.promise(spare.life.clone(), now);
                 return Ok(Some(spare));
             }
-            self.has_room_for_instance(&spawn.map)?;
+            self.has_room_for_instance(&spawn.map, now)?;
         }
         self.start(Some(caller), &spawn.map, spawn.channel, spawn.instance, until, now, out)?;
         Ok(None)
@@ -294,10 +297,10 @@ impl Cluster {
         })
     }
 
-    fn has_room_for_instance(&self, map: &MapName) -> Result<(), Failure> {
+    fn has_room_for_instance(&self, map: &MapName, now: Duration) -> Result<(), Failure> {
         let Some(instances) = self.desired.desired.instances.get(map) else { return Ok(()) };
         let living = self.registry.maps().filter(|server| server.map == *map).count();
-        let coming = self.fleet.unheard_starts().filter(|start| start.child.map == *map).count();
+        let coming = self.scene(now).to_come().filter(|start| start.child.map == *map).count();
         if living + coming >= usize::from(instances.max) {
             let message =
                 format!("all {} instances of {map} are taken; try again later", instances.max);

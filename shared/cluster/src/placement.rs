@@ -1,6 +1,6 @@
 //! Which Map Server for a character, which spawner for a map.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use protocol::{
     Channel, Code, Failure, MapName, SpawnerId,
@@ -11,7 +11,11 @@ use protocol::{
     },
 };
 
-use crate::{drains::Drains, fleet::Fleet, registry::Registry};
+use crate::{
+    drains::Drains,
+    fleet::{Fleet, Start},
+    registry::Registry,
+};
 
 /// Above this share of its machine's processors, in percent, a spawner comes last.
 const BUSY_CPU: u8 = 85;
@@ -135,26 +139,22 @@ impl<'a> Scene<'a> {
         let placement = rules.and_then(|rules| rules.placement);
         let placement = placement.unwrap_or(self.desired.placement);
         let run = self.registry.run_by();
-        let load = |spawner: &Spawner| self.load(spawner, &run);
-        let able = self.fleet.healthy(self.now).filter(|spawner| {
-            spawner.maps.contains(map)
-                && labels.iter().all(|label| spawner.labels.contains(label))
-                && !self.drains.covers_spawner(&spawner.spawner)
-                && load(spawner).saturating_add(cost) <= spawner.slots
-        });
-        let best = able.min_by_key(|spawner| {
+        let able = self
+            .able(map)
+            .map(|spawner| (spawner, self.load(spawner, &run)))
+            .filter(|(spawner, load)| load.saturating_add(cost) <= spawner.slots);
+        let best = able.min_by_key(|&(spawner, load)| {
             let machine = spawner.machine;
             let busy = machine.cpu > BUSY_CPU || machine.memory > BUSY_MEMORY;
-            // In millionths, so that the shares of any two numbers of slots differ.
-            let share = u64::from(load(spawner)) * 1_000_000 / u64::from(spawner.slots.max(1));
+            let share = share(load.into(), spawner);
             let rank = match placement {
                 Placement::Spread => share,
-                Placement::Pack => u64::MAX - share,
+                Placement::Pack => -share,
             };
             // The id settles a tie the same way always.
-            (busy, rank, machine.cpu.max(machine.memory), spawner.spawner.clone())
+            (busy, rank, machine.cpu.max(machine.memory), &spawner.spawner)
         });
-        best.map(|spawner| spawner.spawner.clone()).ok_or_else(|| {
+        best.map(|(spawner, _)| spawner.spawner.clone()).ok_or_else(|| {
             let message = if labels.is_empty() {
                 format!("every spawner that may run {map} is full or silent; add a spawner")
             } else {
@@ -166,6 +166,20 @@ impl<'a> Scene<'a> {
                 )
             };
             Failure::new(Code::NoSpawner, message)
+        })
+    }
+
+    /// Spawners that may start a Map Server of this map, slots left aside: it is one of their maps,
+    /// they have the labels, and they are not being emptied.
+    pub(crate) fn able<'b>(
+        self,
+        map: &'b MapName,
+    ) -> impl Iterator<Item = &'a Spawner> + use<'a, 'b> {
+        let labels = self.rules(map).map_or(&[][..], |rules| &rules.labels);
+        self.fleet.healthy(self.now).filter(move |spawner| {
+            spawner.maps.contains(map)
+                && labels.iter().all(|label| spawner.labels.contains(label))
+                && !self.drains.covers_spawner(&spawner.spawner)
         })
     }
 
@@ -183,18 +197,29 @@ impl<'a> Scene<'a> {
             .get(&spawner.spawner)
             .map_or(0, |maps| maps.iter().map(|map| cost(map)).fold(0, u32::saturating_add));
         let to_come = self
-            .fleet
-            .unheard_starts()
+            .to_come()
             .filter(|start| start.spawner == spawner.spawner)
-            .filter(|start| {
-                let channel = start.child.channel;
-                channel.is_none_or(|channel| !self.registry.is_taken(&start.child.map, channel))
-            })
             .map(|start| start.child.cost.unwrap_or(1))
             .fold(0, u32::saturating_add);
         spawner.used.max(runs).saturating_add(to_come)
     }
+
+    /// Starts that nothing shows yet: neither does the spawner's beat tell of the Map Server, nor
+    /// has it registered while the spawner's answer is still to come.
+    pub(crate) fn to_come(self) -> impl Iterator<Item = &'a Start> {
+        self.fleet.unheard_starts().filter(move |start| {
+            let here =
+                start.child.channel.and_then(|it| self.registry.channel(&start.child.map, it));
+            here.is_none_or(|server| server.spawner.as_ref() != Some(&start.spawner))
+        })
+    }
+}
+
+/// The share of a spawner's slots that a load is, in millionths, so that the shares of any two
+/// numbers of slots differ.
+pub(crate) fn share(load: i64, spawner: &Spawner) -> i64 {
+    load * 1_000_000 / i64::from(spawner.slots.max(1))
 }
 
 /// The maps that each spawner runs, one entry for each Map Server.
-pub(crate) type Run<'a> = std::collections::BTreeMap<&'a SpawnerId, Vec<&'a MapName>>;
+pub(crate) type Run<'a> = BTreeMap<&'a SpawnerId, Vec<&'a MapName>>;

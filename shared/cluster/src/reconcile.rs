@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use protocol::{
-    Channel, Failure, MapName,
+    Channel, Failure, MapName, ServerId,
     backbone::{
         maps::MapServer,
         spawners::{Spawner, StartChild},
@@ -15,6 +15,7 @@ use crate::{
     census::{self, Living},
     event::{Caller, Effect},
     fleet::Start,
+    placement,
     wishes::{self, Wish},
 };
 
@@ -94,18 +95,22 @@ impl Cluster {
     }
 
     fn wishes(&self, now: Duration) -> Vec<(MapName, Wish)> {
+        let desired = &self.desired.desired;
+        if desired.maps.is_empty() && desired.instances.is_empty() {
+            return Vec::new(); // nothing to count for, five times a second
+        }
         let scene = self.scene(now);
         let census = census::take(scene);
         let nothing = Living::default();
         let mut wishes = Vec::new();
-        for (name, map) in &self.desired.desired.maps {
+        for (name, map) in &desired.maps {
             if !self.drains.covers_map(name) {
                 let living = census.get(name).unwrap_or(&nothing);
                 let waiting = self.queue.waiting(name);
                 wishes.push((name.clone(), wishes::of_map(map, living, waiting, now)));
             }
         }
-        for (name, instances) in &self.desired.desired.instances {
+        for (name, instances) in &desired.instances {
             if !self.drains.covers_map(name) {
                 let living = census.get(name).unwrap_or(&nothing);
                 let for_parties = self.fleet.unheard_starts();
@@ -190,12 +195,11 @@ impl Cluster {
 
     /// Empty Map Servers that may run elsewhere leave the spawner that is fullest, as long as
     /// another one would be emptier with them.
-    pub(crate) fn rebalance(&mut self, now: Duration) -> Vec<protocol::ServerId> {
+    pub(crate) fn rebalance(&mut self, now: Duration) -> Vec<ServerId> {
         let scene = self.scene(now);
         let run = self.registry.run_by();
         let share = |spawner: &Spawner, more: i64| {
-            let load = i64::from(scene.load(spawner, &run)) + more;
-            load * 1_000_000 / i64::from(spawner.slots.max(1))
+            placement::share(i64::from(scene.load(spawner, &run)) + more, spawner)
         };
         let census = census::take(scene);
         let mut moves = Vec::<&MapServer>::new();
@@ -213,12 +217,7 @@ impl Cluster {
                     moves.iter().filter(|other| other.spawner.as_ref() == Some(&spawner.spawner));
                 i64::try_from(from_here.count()).unwrap_or(0) * -cost
             };
-            let to = self.fleet.healthy(now).filter(|spawner| {
-                spawner.spawner != from.spawner
-                    && spawner.maps.contains(&server.map)
-                    && rules.labels.iter().all(|label| spawner.labels.contains(label))
-                    && !self.drains.covers_spawner(&spawner.spawner)
-            });
+            let to = scene.able(&server.map).filter(|spawner| spawner.spawner != from.spawner);
             let here = share(from, moved(from) - cost);
             let arrivals = i64::try_from(moves.len()).unwrap_or(0) * cost + cost;
             if to.map(|spawner| share(spawner, arrivals)).min().is_some_and(|there| there <= here) {

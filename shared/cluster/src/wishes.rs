@@ -37,8 +37,8 @@ pub(crate) fn of_map(map: &DesiredMap, living: &Living, waiting: u32, now: Durat
         return Wish { more: true, ..Wish::default() };
     }
     let idle = Duration::from_secs(map.idle_s.into());
-    let retire = if count > min { newest_empty(living, idle, now) } else { None };
-    let retire = retire.filter(|empty| {
+    let spare = living.serving.iter().filter(|_| count > min);
+    let retire = newest_empty(spare, idle, now).filter(|empty| {
         // Without it, the others must have room, or it would be started again at once.
         let mut others = living.serving.iter().filter(|other| other.server != *empty).peekable();
         (min == 0 && others.peek().is_none()) || !others.all(is_near)
@@ -64,20 +64,21 @@ pub(crate) fn of_instances(
     }
     let idle = Duration::from_secs(wanted.idle_s.into());
     let surplus = spares > u32::from(wanted.spares);
-    let retire = living.serving.iter().filter(is_spare).filter(|_| surplus);
-    let retire = retire.filter(|serving| may_retire(serving, idle, now));
-    let retire = retire.max_by_key(|serving| serving.channel);
-    Wish { retire: retire.map(|serving| serving.server.clone()), ..Wish::default() }
+    let spare = living.serving.iter().filter(is_spare).filter(|_| surplus);
+    Wish { retire: newest_empty(spare, idle, now), ..Wish::default() }
 }
 
-fn newest_empty(living: &Living, idle: Duration, now: Duration) -> Option<ServerId> {
-    let empty = living.serving.iter().filter(|serving| may_retire(serving, idle, now));
-    empty.max_by_key(|serving| serving.channel).map(|serving| serving.server.clone())
-}
-
-fn may_retire(serving: &Serving, idle: Duration, now: Duration) -> bool {
-    serving.spare_of.is_some()
-        && serving.empty_since.is_some_and(|since| now.saturating_sub(since) >= idle)
+/// Of those that may be stopped and have been empty for so long, the one on the highest channel.
+fn newest_empty<'a>(
+    serving: impl Iterator<Item = &'a Serving>,
+    idle: Duration,
+    now: Duration,
+) -> Option<ServerId> {
+    let has_idled = |since: Duration| now.saturating_sub(since) >= idle;
+    serving
+        .filter(|it| it.spare_of.is_some() && it.empty_since.is_some_and(has_idled))
+        .max_by_key(|it| it.channel)
+        .map(|it| it.server.clone())
 }
 
 fn is_near(serving: &Serving) -> bool {
