@@ -161,6 +161,20 @@ impl Player {
         self.client.surroundings().expect("on a map").position
     }
 
+    /// Says something, and waits until somebody else hears it.
+    ///
+    /// # Panics
+    /// When it cannot be said, or is not heard.
+    pub async fn is_heard_by(&self, other: &mut Self, text: &str) {
+        self.client.say(text).await.expect("speaking");
+        other
+            .event(SOON, text, |event| match event {
+                ClientEvent::Said { text: heard, .. } if heard == text => Some(()),
+                _ => None,
+            })
+            .await;
+    }
+
     /// Waits for an event that `wanted` takes something from, and drops those before it.
     ///
     /// # Panics

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use client::ClientEvent;
-use harness::{Player, Rig, SOON, until};
+use harness::{Rig, SOON, until};
 use protocol::{Code, Position};
 
 /// How long the registry may take to be whole again.
@@ -14,15 +14,6 @@ const REFUSED: Duration = Duration::from_secs(2);
 const AT_THE_GATE: Position = Position { x: 24.8, y: 15.0 };
 const IN_THE_GATE: Position = Position { x: 26.0, y: 15.0 };
 
-async fn said(by: &Player, to: &mut Player, text: &str) {
-    by.client.say(text).await.unwrap();
-    to.event(SOON, text, |event| match event {
-        ClientEvent::Said { text: heard, .. } if heard == text => Some(()),
-        _ => None,
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn players_play_on_while_central_is_away_and_the_registry_is_whole_again() {
     let mut rig = Rig::with_maps("town,forest:2").await;
@@ -32,8 +23,8 @@ async fn players_play_on_while_central_is_away_and_the_registry_is_whole_again()
     ada.sees("Bob").await;
 
     rig.kill_central();
-    said(&bob, &mut ada, "is anybody there?").await;
-    said(&ada, &mut bob, "I am here").await;
+    bob.is_heard_by(&mut ada, "is anybody there?").await;
+    ada.is_heard_by(&mut bob, "I am here").await;
     ada.walk_to(Position { x: 18.0, y: 14.0 }).await;
     until(SOON, "Bob sees where Ada went", async || {
         let seen = bob.sees("Ada").await.position;

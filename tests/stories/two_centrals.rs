@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use client::{ClientEvent, Reason};
+use client::Reason;
 use harness::{
-    Admin, Player, Postgres, Program, Proxy, Recorder, Rig, SOON,
+    Admin, Postgres, Program, Proxy, Recorder, Rig, SOON,
     micro::ask_everybody,
     proxy::{Cut, Server},
     until,
@@ -60,15 +60,6 @@ fn lives(maps: &[MapServer]) -> Vec<(String, u16, u16)> {
     maps.iter().map(|map| (map.life().to_string(), map.channel.0, map.port)).collect()
 }
 
-async fn said(by: &Player, to: &mut Player, text: &str) {
-    by.client.say(text).await.unwrap();
-    to.event(SOON, text, |event| match event {
-        ClientEvent::Said { text: heard, .. } if heard == text => Some(()),
-        _ => None,
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn the_other_one_leads_when_the_leader_is_killed_and_players_play_on() {
     let (mut rig, other, heard) = two_centrals().await;
@@ -82,9 +73,9 @@ async fn the_other_one_leads_when_the_leader_is_killed_and_players_play_on() {
     rig.kill_central();
     let killed = Instant::now();
     let plays_on = async {
-        said(&ada, &mut bob, "is anybody there?").await;
+        ada.is_heard_by(&mut bob, "is anybody there?").await;
         ada.walk_to(Position { x: 18.0, y: 14.0 }).await;
-        said(&bob, &mut ada, "I am here").await;
+        bob.is_heard_by(&mut ada, "I am here").await;
     };
     let ((cluster, at), ()) = tokio::join!(leads(&heard, "central-2"), plays_on);
     let took = at - killed;

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use serde::Deserialize;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -32,20 +33,15 @@ struct Varz {
 impl Gauges {
     pub(crate) async fn read(&self) -> anyhow::Result<Reading> {
         let varz = self.varz().await?;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.central))
-            .context("Central's process")?;
-        // After the name, which may hold spaces: utime and stime are the 12th and 13th.
-        let words: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let ticks = |place: usize| words.get(place).and_then(|word| word.parse::<f64>().ok());
-        let cpu_s = (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / 100.0;
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.central))?;
-        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = rss.and_then(|rss| rss.split_whitespace().next()?.parse::<f64>().ok());
+        let (pid, mut system) = (Pid::from_u32(self.central), System::new());
+        let what = ProcessRefreshKind::nothing().with_cpu().with_memory();
+        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, what);
+        let central = system.process(pid).context("Central's process is gone")?;
         Ok(Reading {
             messages: (varz.in_msgs + varz.out_msgs) as f64,
             bytes: (varz.in_bytes + varz.out_bytes) as f64,
-            cpu_s,
-            mib: kib.unwrap_or(0.0) / 1024.0,
+            cpu_s: central.accumulated_cpu_time() as f64 / 1000.0,
+            mib: central.memory() as f64 / f64::from(1 << 20),
         })
     }
 

@@ -59,8 +59,8 @@ pub(crate) struct Driver {
     questions: mpsc::Receiver<Question>,
     waiting: HashMap<Caller, oneshot::Sender<Result<Answer, Failure>>>,
     callers: u64,
-    /// Commands to spawners; each comes back as an event for the machine.
-    errands: JoinSet<Event>,
+    /// Commands to other servers; those that the machine waits for come back as an event.
+    errands: JoinSet<Option<Event>>,
     news: mpsc::Sender<News>,
 }
 
@@ -253,7 +253,7 @@ impl Driver {
                     Event::Resumed
                 }
                 Some(question) = self.questions.recv() => self.question(question),
-                Some(Ok(event)) = self.errands.join_next() => event,
+                Some(Ok(Some(event))) = self.errands.join_next() => event,
                 _ = ticks.tick() => Event::Tick,
             };
             if !self.term.lasts() {
@@ -300,15 +300,17 @@ impl Driver {
             }
             Effect::Start(job, spawner, child) => {
                 let started = self.command(spawner, child, SPAWNER);
-                self.errands.spawn(async move { Event::Started(job, started.await) });
+                self.errands.spawn(async move { Some(Event::Started(job, started.await)) });
             }
             Effect::Stop(job, spawner, stop) => {
                 let stopped = self.command(spawner, stop, SPAWNER);
-                self.errands.spawn(async move { Event::Stopped(job, stopped.await.map(drop)) });
+                self.errands
+                    .spawn(async move { Some(Event::Stopped(job, stopped.await.map(drop))) });
             }
             Effect::Drain(job, server, drain) => {
                 let heard = self.command(server, drain, MACHINE);
-                self.errands.spawn(async move { Event::DrainHeard(job, heard.await.map(drop)) });
+                self.errands
+                    .spawn(async move { Some(Event::DrainHeard(job, heard.await.map(drop))) });
             }
             Effect::EndHung(spawner, hung) => {
                 let heard = self.command(spawner.clone(), hung, MACHINE);
@@ -316,7 +318,7 @@ impl Driver {
                     if let Err(failure) = heard.await {
                         warn!(%spawner, %failure, "a hung Map Server is left to itself");
                     }
-                    Event::Tick
+                    None
                 });
             }
         }

@@ -41,10 +41,7 @@ impl<W: World> Host<W> {
         let countdown_ms = drain.countdown_ms;
         tracing::info!(countdown_ms, reason, "this server is being emptied, or is not any more");
         let players: Vec<EntityId> = self.players.keys().copied().collect();
-        for player in players {
-            let reason = reason.clone();
-            self.tell(player, PlayMessage::Emptying { countdown_ms, reason }, now);
-        }
+        self.spread(&players, PlayMessage::Emptying { countdown_ms, reason }, now);
         Ok(Done {})
     }
 

@@ -104,7 +104,7 @@ impl<W: World> Host<W> {
     }
 
     /// Tells many players the same.
-    fn spread(&mut self, to: &[EntityId], message: PlayMessage, now: Instant) {
+    pub(super) fn spread(&mut self, to: &[EntityId], message: PlayMessage, now: Instant) {
         let mut shared = Spread::new(message);
         for entity in to {
             let Some(outbox) = outbox_of(&mut self.players, *entity) else { continue };
