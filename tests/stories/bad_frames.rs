@@ -133,7 +133,8 @@ async fn nonsense_at_central(rig: &Rig, encoding: Encoding) {
     let (id, failure) = failed(raw.hear().await);
     assert_eq!((id, failure.code), (Some(7), Code::Malformed), "{failure}");
 
-    let select = MemberCall::SelectCharacter { character: CharacterId::new(), channel: None };
+    let select =
+        MemberCall::SelectCharacter { character: CharacterId::new(), channel: None, beside: None };
     raw.say(&Numbered { id: 8, call: select }).await;
     let (id, failure) = failed(raw.hear().await);
     assert_eq!((id, failure.code), (Some(8), Code::WrongState));

@@ -83,7 +83,10 @@ impl Lobby {
     /// Has a seat kept, and leaves Central.
     pub(crate) async fn select(mut self, character: CharacterId) -> anyhow::Result<ConnectionInfo> {
         loop {
-            match self.call(MemberCall::SelectCharacter { character, channel: None }).await? {
+            match self
+                .call(MemberCall::SelectCharacter { character, channel: None, beside: None })
+                .await?
+            {
                 Answer::Selected { connection } => return Ok(connection),
                 Answer::Queued { again_ms, .. } => sleep(Duration::from_millis(again_ms)).await,
                 other => return unexpected(&other),

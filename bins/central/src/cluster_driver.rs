@@ -19,6 +19,7 @@ use protocol::{
         spawners::{LeaveSpawner, RegisterSpawner, SpawnMap, SpawnerBeat, StopMap},
     },
 };
+use store::Store;
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -27,7 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::term::Term;
+use crate::{drains, term::Term};
 
 /// Questions that wait for the machine, which answers thousands a second.
 const QUEUE: usize = 1024;
@@ -56,6 +57,7 @@ pub(crate) struct Driver {
     term: Term,
     clock: Clock,
     backbone: Backbone,
+    store: Store,
     questions: mpsc::Receiver<Question>,
     waiting: HashMap<Caller, oneshot::Sender<Result<Answer, Failure>>>,
     callers: u64,
@@ -101,17 +103,19 @@ pub(crate) struct Herald {
 /// A new Cluster of this life and term: who asks it, who drives it, and who tells its news.
 pub(crate) fn new(
     backbone: &Backbone,
+    store: &Store,
     life: Incarnation,
     term: Term,
-    desired: DesiredState,
+    (desired, drains): (DesiredState, Vec<Drain>),
 ) -> (ClusterHandle, Driver, Herald) {
     let (ask, questions) = mpsc::channel(QUEUE);
     let (tell, news) = mpsc::channel(NEWS);
     let driver = Driver {
-        machine: Cluster::new(life, term.epoch, desired),
+        machine: Cluster::new(life, term.epoch, desired, drains),
         term: term.clone(),
         clock: Clock::new(),
         backbone: backbone.clone(),
+        store: store.clone(),
         questions,
         waiting: HashMap::new(),
         callers: 0,
@@ -169,8 +173,8 @@ impl ClusterHandle {
         .await?;
         self.add(service, |ask: SpawnerBeat| Asked::SpawnerBeat(ask), beat_heard).await?;
         self.add(service, |ask: LeaveSpawner| Asked::LeaveSpawner(ask), done).await?;
-        self.add(service, |_: ListPeers| Asked::Peers, peers).await?;
-        self.add(service, |ask: MorePeers| Asked::MorePeers(ask.after), peers).await?;
+        self.add(service, |_: ListPeers| Asked::Peers(None), peers).await?;
+        self.add(service, |ask: MorePeers| Asked::Peers(Some(ask.after)), peers).await?;
         self.add(service, |ask: Route| Asked::Route(ask), routed).await?;
         self.add(service, |ask: AskFate| Asked::Fate(ask.life), lifes_fate).await?;
         self.add(service, |ask: SpawnMap| Asked::Spawn(ask, SPAWNER), map_spawned).await?;
@@ -311,6 +315,12 @@ impl Driver {
                 let heard = self.command(server, drain, MACHINE);
                 self.errands
                     .spawn(async move { Some(Event::DrainHeard(job, heard.await.map(drop))) });
+            }
+            Effect::Keep(job, drains) => {
+                let (store, epoch) = (self.store.clone(), self.term.epoch);
+                self.errands.spawn(async move {
+                    Some(Event::Kept(job, drains::keep(&store, epoch, drains).await))
+                });
             }
             Effect::EndHung(spawner, hung) => {
                 let heard = self.command(spawner.clone(), hung, MACHINE);

@@ -4,10 +4,14 @@ use std::{convert::Infallible, time::Duration};
 
 use cluster::{Answer, Asked, Fate};
 use instance::Condition;
-use nats::{Backbone, call::DEADLINE};
+use nats::Backbone;
 use protocol::{
     Code, Failure,
-    backbone::{Life, operations::AskFate},
+    backbone::{
+        Life,
+        maps::{ListPeers, MapServer, MorePeers},
+        operations::AskFate,
+    },
 };
 use tokio::{
     sync::watch,
@@ -67,7 +71,10 @@ impl Leader {
     async fn ask_another(&self, asked: Asked) -> Result<Answer, Failure> {
         match asked {
             Asked::Enqueue(ask) => self.backbone.call(&(), ask).await.map(Answer::Placed),
-            Asked::Peers => self.backbone.all_peers(DEADLINE).await.map(Answer::Peers),
+            Asked::Peers(None) => self.backbone.call(&(), ListPeers {}).await.map(Answer::Peers),
+            Asked::Peers(Some(after)) => {
+                self.backbone.call(&(), MorePeers { after }).await.map(Answer::Peers)
+            }
             Asked::Fate(life) => {
                 let answered = self.backbone.call(&(), AskFate { life }).await?;
                 Ok(Answer::Fate(answered.fate))
@@ -81,6 +88,21 @@ impl Leader {
         match self.ask(Asked::Fate(life.clone())).await? {
             Answer::Fate(fate) => Ok(fate),
             _ => Err(Failure::new(Code::Internal, "the Cluster gave another answer")),
+        }
+    }
+
+    /// Every Map Server.
+    pub(crate) async fn maps(&self) -> Result<Vec<MapServer>, Failure> {
+        let mut maps = Vec::new();
+        loop {
+            let after = maps.last().map(|last: &MapServer| last.server.clone());
+            let Answer::Peers(page) = self.ask(Asked::Peers(after)).await? else {
+                return Err(Failure::new(Code::Internal, "the Cluster gave another answer"));
+            };
+            maps.extend(page.maps);
+            if !page.more {
+                return Ok(maps);
+            }
         }
     }
 

@@ -10,12 +10,14 @@
 //! - [`reign`]: a Cluster for one [`term`] as the leader. [`leader`]: whoever leads, to be asked.
 //! - [`cluster_driver`]: carries messages to and from the Cluster's mind, `shared/cluster`.
 //! - [`desired`]: what is meant to run. [`desired_file`]: the file that says so.
+//!   [`drains`]: what is to be emptied, written down.
 
 mod backends;
 mod characters;
 mod cluster_driver;
 mod desired;
 mod desired_file;
+mod drains;
 mod leader;
 mod leadership;
 mod lease;

@@ -21,6 +21,7 @@ use crate::{
     cluster_driver::{self, ClusterHandle},
     desired::{self, Desk},
     desired_file::DesiredFile,
+    drains,
     term::{Term, Until},
 };
 
@@ -122,8 +123,10 @@ async fn reign(means: Means, term: Term, stop: CancellationToken) -> Ended {
 
 async fn serve(means: &Means, term: Term, stop: CancellationToken) -> Result<Ended, ReignError> {
     let state = desired::settle(&means.store, means.file.as_ref()).await?;
+    let drains = drains::left(&means.store).await?;
     let (life, epoch, backbone) = (Incarnation::new(), term.epoch, &means.backbone);
-    let (cluster, driver, herald) = cluster_driver::new(backbone, life, term, state.clone());
+    let (cluster, driver, herald) =
+        cluster_driver::new(backbone, &means.store, life, term, (state.clone(), drains));
     let mut tasks = JoinSet::new();
     let ended = CancellationToken::new();
     tasks.spawn(driver.run(ended.clone()));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use protocol::backbone::{
     maps::Peers,
-    operations::{ClusterStatus, GetStatus},
+    operations::{ClusterStatus, Drain, GetStatus, Target},
 };
 use serde::Serialize;
 
@@ -62,6 +62,15 @@ fn desired(cluster: &ClusterStatus) {
     for pending in &cluster.pending {
         let state = serde_json::to_value(pending.state).unwrap_or_default();
         data(&format!("{} is {}", pending.server, state.as_str().unwrap_or_default()));
+    }
+    for Drain { target, countdown_s, reason } in &cluster.drains {
+        let what = match target {
+            Target::Server(server) => server.to_string(),
+            Target::Map(map) => format!("map {map}"),
+            Target::Spawner(spawner) => format!("spawner {spawner}"),
+            Target::All => "everything".to_owned(),
+        };
+        data(&format!("{what} is to be empty in {countdown_s} s: {reason}"));
     }
     for server in &cluster.draining {
         data(&format!("{server} is being emptied"));

@@ -3,7 +3,7 @@
 use std::{future::Future, time::Duration};
 
 use protocol::{
-    AccessToken, AccountId, Channel, CharacterId, ConnectionInfo, Position,
+    AccessToken, AccountId, CharacterId, ConnectionInfo, Position,
     lobby::{Answer, GuestCall, MapSummary, MemberCall},
     play::PlayInput,
     world::CharacterSummary,
@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use crate::{
-    ClientConfig, ClientError, Events, Reason, Server, Surroundings, backlog,
+    ClientConfig, ClientError, Events, Reason, Server, Surroundings, Wish, backlog,
     command::{Command, LobbyCall, Reply},
     driver::{Driver, Known},
 };
@@ -188,15 +188,17 @@ impl Client {
     /// position. Dropping the future gives the place in the line up.
     ///
     /// # Errors
-    /// `character_unknown`, `character_in_use`, `no_server`, `map_full`; then the connection with
-    /// Central stays. Others as for every call.
+    /// `character_unknown` (of the one to be beside, too), `character_in_use`, `no_server`,
+    /// `map_full`; then the connection with Central stays. Others as for every call.
     pub async fn select(
         &self,
         character: CharacterId,
-        channel: Option<Channel>,
+        wish: impl Into<Wish>,
     ) -> Result<ConnectionInfo, ClientError> {
+        let Wish { channel, beside } = wish.into();
         loop {
-            let select = MemberCall::SelectCharacter { character, channel };
+            let beside = beside.clone();
+            let select = MemberCall::SelectCharacter { character, channel, beside };
             match self.member("select", select).await? {
                 Answer::Selected { connection } => return Ok(connection),
                 // Asking again is what keeps its place in the line.
@@ -239,9 +241,9 @@ impl Client {
     pub async fn play(
         &self,
         character: CharacterId,
-        channel: Option<Channel>,
+        wish: impl Into<Wish>,
     ) -> Result<Surroundings, ClientError> {
-        let connection = self.select(character, channel).await?;
+        let connection = self.select(character, wish).await?;
         self.enter(&connection).await
     }
 

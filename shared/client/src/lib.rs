@@ -30,6 +30,7 @@
 //! - [`client`](Client): every call. [`config`](ClientConfig): what it is told at the start.
 //! - [`event`](ClientEvent): what happens. [`backlog`](Events): events waiting to be read.
 //! - [`error`](ClientError): why a call failed, why a connection ended.
+//! - [`wish`](Wish): where a player would like to be.
 //! - [`surroundings`](Surroundings): what the player sees, kept up to date from the messages.
 //! - `driver`: the one background task; it owns the connection. `lobby` and `visit` are its two
 //!   kinds of connection and `link` what they share; `command` is what the calls ask of it,
@@ -50,6 +51,7 @@ mod pending;
 mod recovery;
 mod surroundings;
 mod visit;
+mod wish;
 
 pub use backlog::Events;
 pub use client::{Client, Session};
@@ -57,3 +59,4 @@ pub use config::ClientConfig;
 pub use error::{ClientError, Reason};
 pub use event::{ClientEvent, Server};
 pub use surroundings::Surroundings;
+pub use wish::Wish;

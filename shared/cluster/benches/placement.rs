@@ -74,7 +74,7 @@ impl World {
         let names = (0..NAMES).map(|number| format!("map-{number}").parse());
         let maps = names.collect::<Result<Vec<MapName>, _>>()?;
         let mut world = Self {
-            cluster: Cluster::new(Incarnation::new(), 1, Default::default()),
+            cluster: Cluster::new(Incarnation::new(), 1, Default::default(), Vec::new()),
             maps,
             beats: Vec::new(),
             turn: 0,
@@ -130,7 +130,7 @@ impl World {
     }
 
     fn route(&mut self) {
-        let route = Route { map: self.map(), channel: None };
+        let route = Route::to(self.map());
         black_box(self.ask(Asked::Route(route)));
     }
 

@@ -17,6 +17,7 @@ use crate::{
     errands::Errands,
     event::{Effect, Job},
     fleet::Fleet,
+    orders::{Order, Orders},
     registry::Registry,
 };
 
@@ -30,16 +31,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What is being emptied.
 #[derive(Debug, Default)]
 pub struct Drains {
-    orders: Vec<Order>,
+    orders: Orders,
     servers: BTreeMap<ServerId, Draining>,
-}
-
-/// A part that somebody wants emptied.
-#[derive(Debug)]
-struct Order {
-    target: Target,
-    until: Duration,
-    reason: String,
 }
 
 /// One Map Server that is being emptied.
@@ -101,6 +94,21 @@ fn covers(target: &Target, server: &MapServer) -> bool {
 }
 
 impl Drains {
+    /// Goes on with what an earlier leader has left.
+    pub fn new(left: Vec<Drain>) -> Self {
+        Self { orders: Orders::left(left), servers: BTreeMap::new() }
+    }
+
+    /// What is ordered, and its copy.
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// The same, to be answered and written down.
+    pub fn orders_mut(&mut self) -> &mut Orders {
+        &mut self.orders
+    }
+
     /// Whether a Map Server takes nobody because it is being emptied.
     pub fn covers(&self, server: &ServerId) -> bool {
         let draining = self.servers.get(server);
@@ -109,7 +117,7 @@ impl Drains {
 
     /// Whether a spawner gets nothing new because it is being emptied.
     pub fn covers_spawner(&self, spawner: &SpawnerId) -> bool {
-        self.orders.iter().any(|order| match &order.target {
+        self.orders.all().iter().any(|order| match &order.target {
             Target::Spawner(id) => id == spawner,
             Target::All => true,
             _ => false,
@@ -118,7 +126,7 @@ impl Drains {
 
     /// Whether a map is being emptied on all its channels.
     pub fn covers_map(&self, map: &MapName) -> bool {
-        self.orders.iter().any(|order| match &order.target {
+        self.orders.all().iter().any(|order| match &order.target {
             Target::Map(name) => name == map,
             Target::All => true,
             _ => false,
@@ -154,12 +162,11 @@ impl Drains {
             let message = "nothing of that name is known; `mmo status` lists what there is";
             return Err(Failure::new(Code::ServerUnknown, message));
         }
-        self.orders.retain(|order| order.target != target);
         let until = now + Duration::from_secs(countdown_s.into());
         for server in registry.maps().filter(|server| covers(&target, server)) {
             self.begin(server, until, &reason, now);
         }
-        self.orders.push(Order { target, until, reason });
+        self.orders.add(Order { target, until, reason }, now);
         Ok(covered)
     }
 
@@ -173,15 +180,13 @@ impl Drains {
         registry: &Registry,
         now: Duration,
     ) -> Result<Vec<ServerId>, Failure> {
-        let before = self.orders.len();
-        self.orders.retain(|order| order.target != *target);
-        if self.orders.len() == before {
+        if !self.orders.retain(|order| order.target != *target, now) {
             let message = "that is not being drained; `mmo status` lists what is";
             return Err(Failure::new(Code::ServerUnknown, message));
         }
         let mut stay = Vec::new();
         for server in registry.maps().filter(|server| covers(target, server)) {
-            let still = self.orders.iter().any(|order| covers(&order.target, server));
+            let still = self.orders.all().iter().any(|order| covers(&order.target, server));
             let Some(draining) = self.servers.get_mut(&server.server) else { continue };
             if !still && matches!(draining.why, Why::Ordered { .. }) {
                 draining.why = Why::Recalled;
@@ -230,17 +235,19 @@ impl Drains {
         }
     }
 
-    /// Goes on with all that is being emptied.
+    /// Goes on with all that is being emptied. Until it is `settled` who lives, what is not known
+    /// may still come.
     pub fn go_on(
         &mut self,
         registry: &Registry,
         fleet: &Fleet,
         errands: &mut Errands,
+        settled: bool,
         now: Duration,
         out: &mut Vec<Effect>,
     ) {
         self.take_up_newcomers(registry, now);
-        self.forget_the_gone(registry, fleet);
+        self.forget_the_gone(registry, fleet, settled, now);
         for (id, draining) in &mut self.servers {
             let Some(server) = registry.get(id) else { continue };
             if draining.errand.is_some() || now < draining.not_before {
@@ -274,12 +281,12 @@ impl Drains {
 
     /// Map Servers that came after an order covers them are emptied, too.
     fn take_up_newcomers(&mut self, registry: &Registry, now: Duration) {
-        if self.orders.is_empty() {
+        if self.orders.all().is_empty() {
             return;
         }
-        let orders = std::mem::take(&mut self.orders);
         for server in registry.maps() {
-            let order = orders.iter().find(|order| covers(&order.target, server));
+            let mut orders = self.orders.all().iter();
+            let order = orders.find(|order| covers(&order.target, server)).cloned();
             let Some(order) = order else { continue };
             let ordered = self.servers.get(&server.server).is_some_and(|draining| {
                 matches!(draining.why, Why::Ordered { .. })
@@ -289,10 +296,15 @@ impl Drains {
                 self.begin(server, order.until.max(now), &order.reason, now);
             }
         }
-        self.orders = orders;
     }
 
-    fn forget_the_gone(&mut self, registry: &Registry, fleet: &Fleet) {
+    fn forget_the_gone(
+        &mut self,
+        registry: &Registry,
+        fleet: &Fleet,
+        settled: bool,
+        now: Duration,
+    ) {
         self.servers.retain(|id, draining| {
             let present = registry.get(id);
             let present = present.filter(|server| server.incarnation == draining.incarnation);
@@ -304,13 +316,17 @@ impl Drains {
             };
             present.is_some_and(|server| !needed(server))
         });
-        self.orders.retain(|order| match &order.target {
+        if !settled {
+            return;
+        }
+        let is_there = |order: &Order| match &order.target {
             Target::Server(id) => registry.get(id).is_some(),
             Target::Spawner(id) => {
                 fleet.get(id).is_some() || registry.maps().any(|map| covers(&order.target, map))
             }
             Target::Map(_) | Target::All => true,
-        });
+        };
+        self.orders.retain(is_there, now);
     }
 }
 

@@ -37,6 +37,8 @@ pub enum Event {
     Stopped(Job, Result<(), Failure>),
     /// A Map Server answered [`Effect::Drain`].
     DrainHeard(Job, Result<(), Failure>),
+    /// What [`Effect::Keep`] gave is written down, or could not be.
+    Kept(Job, Result<(), Failure>),
     /// Time has passed; wanted every [`crate::TICK`].
     Tick,
     /// Servers can be heard again: until now their silence meant nothing.
@@ -58,10 +60,8 @@ pub enum Asked {
     SpawnerBeat(SpawnerBeat),
     /// A spawner is gone. [`Answer::Done`].
     LeaveSpawner(LeaveSpawner),
-    /// The full list. [`Answer::Peers`].
-    Peers,
-    /// The next page of it, after this Map Server. [`Answer::Peers`].
-    MorePeers(ServerId),
+    /// A page of the list: the first, or the one after this Map Server. [`Answer::Peers`].
+    Peers(Option<ServerId>),
     /// A Map Server for a character. [`Answer::Routed`].
     Route(Route),
     /// Whether a life of a Map Server goes on. [`Answer::Fate`].
@@ -99,6 +99,9 @@ pub enum Effect {
     EndHung(SpawnerId, EndHungChild),
     /// Tell a Map Server to send its players on, and report [`Event::DrainHeard`].
     Drain(Job, ServerId, DrainMap),
+    /// Write down for the next leader that this is all that is to be emptied, with what is left of
+    /// each countdown, and report [`Event::Kept`].
+    Keep(Job, Vec<Drain>),
 }
 
 /// The answer to what was asked.

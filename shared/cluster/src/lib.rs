@@ -11,7 +11,8 @@
 //!   difference, map by map. `reconcile`: what is done about it.
 //! - `placement`: which Map Server for a character, which spawner for a map.
 //! - [`parties`]: instances that are promised to a party. [`queue`]: who waits for a place.
-//! - [`drains`]: emptying a part of the cluster. [`errands`]: numbers for commands.
+//! - [`drains`]: emptying a part of the cluster. [`orders`]: what was ordered of that, and its copy
+//!   for the next leader. [`errands`]: numbers for commands.
 //! - `status`: how it all stands, for people.
 
 pub mod desired;
@@ -20,6 +21,7 @@ pub mod errands;
 pub mod event;
 pub mod fleet;
 pub mod machine;
+pub mod orders;
 pub mod parties;
 pub mod queue;
 pub mod registry;

@@ -10,7 +10,7 @@ use protocol::{
     backbone::{
         desired::DesiredState,
         maps::{BeatHeard, MapServer, Peers, Route, Routed},
-        operations::{Draining, Enqueue, Placed},
+        operations::{Drain, Draining, Enqueue, Placed},
         spawners::{EndHungChild, MapSpawned, SpawnMap, SpawnerRegistered, StopChild, StopMap},
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     errands::Errands,
     event::{Answer, Asked, Caller, Effect, Event, Job},
     fleet::{Fleet, Start},
+    orders::Order,
     parties::Parties,
     placement::Scene,
     queue::{Queue, Standing},
@@ -66,13 +67,14 @@ struct Unwanted {
 impl Cluster {
     /// A Cluster that knows nobody yet, in its term as the leader.
     ///
-    /// The first term of all has no predecessor that anybody was registered with, so it may start
-    /// what is desired at once.
-    pub fn new(life: Incarnation, epoch: u64, desired: DesiredState) -> Self {
+    /// `drains` is what the leader before it was told to empty, each with what is left of its
+    /// countdown. The first term of all has no predecessor that anybody was registered with, so it
+    /// may start what is desired at once.
+    pub fn new(life: Incarnation, epoch: u64, desired: DesiredState, drains: Vec<Drain>) -> Self {
         Self {
             registry: Registry::new(life),
             fleet: Fleet::default(),
-            drains: Drains::default(),
+            drains: Drains::new(drains),
             queue: Queue::default(),
             parties: Parties::default(),
             efforts: Efforts::default(),
@@ -90,6 +92,11 @@ impl Cluster {
         self.registry.maps()
     }
 
+    /// What somebody ordered to be emptied.
+    pub fn orders(&self) -> &[Order] {
+        self.drains.orders().all()
+    }
+
     /// Takes what happened at `now`, a time since start that never goes back, and returns what to
     /// do about it.
     pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Effect> {
@@ -104,9 +111,13 @@ impl Cluster {
                 }
             }
             Event::DrainHeard(job, result) => self.drains.answered(job, result.is_ok(), now),
+            Event::Kept(job, result) => {
+                self.drains.orders_mut().written(job, &result, now, &mut out);
+            }
             Event::Tick => self.tick(now, &mut out),
             Event::Resumed => self.hear_all(now),
         }
+        self.drains.orders_mut().write(&mut self.errands, now, &mut out);
         out
     }
 
@@ -153,7 +164,8 @@ impl Cluster {
         }
         self.queue.forget_the_gone(now);
         self.reconcile(now, out);
-        self.drains.go_on(&self.registry, &self.fleet, &mut self.errands, now, out);
+        let settled = self.is_settled(now);
+        self.drains.go_on(&self.registry, &self.fleet, &mut self.errands, settled, now, out);
     }
 
     fn asked(&mut self, caller: Caller, asked: Asked, now: Duration, out: &mut Vec<Effect>) {
@@ -178,14 +190,12 @@ impl Cluster {
                 self.fleet.leave(&leave, out);
                 Ok(Answer::Done)
             }
-            Asked::Peers => {
-                let (maps, more) = self.registry.page(None);
-                let spawners = self.fleet.spawners().cloned().collect();
-                Ok(Answer::Peers(Peers { view: self.registry.view(), maps, spawners, more }))
-            }
-            Asked::MorePeers(after) => {
-                let (maps, more) = self.registry.page(Some(&after));
-                let spawners = Vec::new();
+            Asked::Peers(after) => {
+                let (maps, more) = self.registry.page(after.as_ref());
+                let spawners = match after {
+                    None => self.fleet.spawners().cloned().collect(),
+                    Some(_) => Vec::new(),
+                };
                 Ok(Answer::Peers(Peers { view: self.registry.view(), maps, spawners, more }))
             }
             Asked::Route(route) => self.route(&route, now).map(Answer::Routed),
@@ -196,14 +206,18 @@ impl Cluster {
                 self.desired = desired;
                 Ok(Answer::Done)
             }
-            Asked::Drain(drain) => self
-                .drains
-                .order(drain, &self.registry, &self.fleet, now)
-                .map(|servers| Answer::Draining(Draining { servers })),
-            Asked::AbortDrain(abort) => self
-                .drains
-                .abort(&abort.target, &self.registry, now)
-                .map(|servers| Answer::Draining(Draining { servers })),
+            Asked::Drain(drain) => {
+                match self.drains.order(drain, &self.registry, &self.fleet, now) {
+                    Ok(servers) => return self.drains.orders_mut().answer(caller, servers),
+                    Err(failure) => Err(failure),
+                }
+            }
+            Asked::AbortDrain(abort) => {
+                match self.drains.abort(&abort.target, &self.registry, now) {
+                    Ok(servers) => return self.drains.orders_mut().answer(caller, servers),
+                    Err(failure) => Err(failure),
+                }
+            }
             Asked::Rebalance => Ok(Answer::Draining(Draining { servers: self.rebalance(now) })),
             Asked::Spawn(spawn, patience) => {
                 match self.spawn(caller, &spawn, now, now + patience, out) {
@@ -222,13 +236,14 @@ impl Cluster {
 
     fn route(&mut self, route: &Route, now: Duration) -> Result<Routed, Failure> {
         let server = self.scene(now).route(route)?.clone();
-        self.registry.send(&server.server);
+        self.registry.send(&server.server, route.party.max(1));
         Ok(Routed { server })
     }
 
     /// A place for a character whose player waits, in the order that they came.
     fn enqueue(&mut self, ask: &Enqueue, now: Duration) -> Result<Placed, Failure> {
-        let route = Route { map: ask.map.clone(), channel: ask.channel };
+        let Enqueue { map, channel, beside, .. } = ask.clone();
+        let route = Route { map, channel, party: 1, beside };
         let scene = self.scene(now);
         let found = scene.route(&route).cloned();
         match &found {
@@ -244,7 +259,7 @@ impl Cluster {
         let room = scene.room(&ask.map, ask.channel);
         match (self.queue.ask(ask, room, now)?, found) {
             (Standing::Now, Ok(server)) => {
-                self.registry.send(&server.server);
+                self.registry.send(&server.server, 1);
                 Ok(Placed::Go(Box::new(server)))
             }
             // There is room only where somebody serves.

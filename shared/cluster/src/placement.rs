@@ -53,8 +53,9 @@ impl<'a> Scene<'a> {
         told.unwrap_or_else(fifths).min(server.capacity).max(1)
     }
 
-    /// The fullest Map Server of the map that is under its soft cap; when all are over it, the one
-    /// with the fewest.
+    /// The one beside somebody, if that has room; otherwise the fullest Map Server of the map that
+    /// is under its soft cap; when all are over it, the one with the fewest. A party goes to one
+    /// that has room for all of it, and each for itself where there is none.
     ///
     /// Who was sent its way since its last beat counts for where the next one goes, but does not
     /// keep anybody from trying: many come and leave again between two beats, and a Map Server
@@ -68,17 +69,29 @@ impl<'a> Scene<'a> {
             return Err(self.nobody(route));
         }
         let crowd = |server: &&MapServer| self.registry.crowd(server);
-        let under = self
-            .open(map, route.channel)
-            .filter(|server| crowd(server) < self.soft_cap(server))
-            .max_by_key(|server| (crowd(server), Reverse(server.channel)));
+        let fits = |server: &MapServer, party: u32, cap: u32| {
+            self.registry.crowd(server).saturating_add(party) <= cap
+        };
         let emptiest = |has_room: &dyn Fn(&MapServer) -> bool| {
             let with_room = self.open(map, route.channel).filter(|server| has_room(server));
             with_room.min_by_key(|server| (crowd(server), server.channel))
         };
-        let for_all = || emptiest(&|server| self.registry.crowd(server) < server.capacity);
+        let together = |party: u32| {
+            let beside = self.open(map, route.channel).find(|server| {
+                route.beside.as_ref() == Some(&server.server)
+                    && fits(server, party, server.capacity)
+            });
+            let under = || {
+                self.open(map, route.channel)
+                    .filter(|server| fits(server, party, self.soft_cap(server)))
+                    .max_by_key(|server| (crowd(server), Reverse(server.channel)))
+            };
+            let over = || emptiest(&|server| fits(server, party, server.capacity));
+            beside.or_else(under).or_else(over)
+        };
+        let apart = || (route.party > 1).then(|| together(1)).flatten();
         let for_some = || emptiest(&|server| self.registry.room(server) > 0);
-        under.or_else(for_all).or_else(for_some).ok_or_else(|| {
+        together(route.party.max(1)).or_else(apart).or_else(for_some).ok_or_else(|| {
             let message = format!("every channel of {map} is full; try again shortly");
             Failure::new(Code::MapFull, message)
         })

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn ask(queue: &mut Queue, character: CharacterId, room: u32, at_s: u64) -> Standing {
-        let ask = Enqueue { character, map: "town".parse().unwrap(), channel: None };
+        let ask = Enqueue { character, map: "town".parse().unwrap(), channel: None, beside: None };
         queue.ask(&ask, room, Duration::from_secs(at_s)).unwrap()
     }
 

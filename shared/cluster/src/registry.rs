@@ -101,10 +101,10 @@ impl Registry {
         self.known.get(server)?.empty_since
     }
 
-    /// Notes that a character was sent to a Map Server.
-    pub fn send(&mut self, server: &ServerId) {
+    /// Notes that so many characters were sent to a Map Server.
+    pub fn send(&mut self, server: &ServerId, characters: u32) {
         if let Some(known) = self.known.get_mut(server) {
-            known.sent = known.sent.saturating_add(1);
+            known.sent = known.sent.saturating_add(characters);
             known.empty_since = None;
         }
     }

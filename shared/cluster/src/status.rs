@@ -43,6 +43,7 @@ impl Cluster {
             maps: names.into_iter().map(status).collect(),
             pending: self.fleet.pending().cloned().collect(),
             draining: self.drains.servers().cloned().collect(),
+            drains: self.drains.orders().as_of(now),
         }
     }
 }

@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn a_peer_that_hears_everything_knows_everything(steps in prop::collection::vec(step(), 1..120)) {
-        let mut cluster = Cluster::new(Incarnation::new(), 1, Default::default());
+        let mut cluster = Cluster::new(Incarnation::new(), 1, Default::default(), Vec::new());
         let (mut peer, mut now) = (Peer::default(), Duration::ZERO);
         let mut waiting: BTreeSet<Caller> = BTreeSet::new();
         let quiet = std::iter::repeat_n(Step::Wait { ms: 1000 }, 3);
@@ -148,7 +148,11 @@ proptest! {
                 match effect {
                     Effect::Answer(caller, _) => prop_assert!(waiting.remove(&caller), "answered twice"),
                     Effect::Tell(news) => peer.hear(&news),
-                    Effect::Start(..) | Effect::Stop(..) | Effect::EndHung(..) | Effect::Drain(..) => {}
+                    Effect::Start(..)
+                    | Effect::Stop(..)
+                    | Effect::EndHung(..)
+                    | Effect::Drain(..)
+                    | Effect::Keep(..) => {}
                 }
             }
             let known: Vec<&MapServer> = cluster.maps().collect();

@@ -30,6 +30,9 @@ struct Bench {
     started: Vec<(SpawnerId, StartChild)>,
     stopped: Vec<ServerId>,
     drained: Vec<(ServerId, Option<u64>)>,
+    /// What is written down for the next leader.
+    kept: Vec<Drain>,
+    epoch: u64,
 }
 
 impl Bench {
@@ -37,7 +40,7 @@ impl Bench {
         let desired = DesiredState { revision: 1, desired: serde_json::from_str(desired).unwrap() };
         cluster::desired::check(&desired.desired).unwrap();
         Self {
-            cluster: Cluster::new(Incarnation::new(), 1, desired),
+            cluster: Cluster::new(Incarnation::new(), 1, desired, Vec::new()),
             now: Duration::ZERO,
             spawners: Vec::new(),
             maps: Vec::new(),
@@ -46,7 +49,17 @@ impl Bench {
             started: Vec::new(),
             stopped: Vec::new(),
             drained: Vec::new(),
+            kept: Vec::new(),
+            epoch: 1,
         }
+    }
+
+    /// Another Central leads, with what is written down.
+    fn next_leader(&mut self, desired: DesiredState) {
+        self.epoch += 1;
+        let drains = self.kept.clone();
+        self.cluster = Cluster::new(Incarnation::new(), self.epoch, desired, drains);
+        self.now = Duration::ZERO;
     }
 
     fn spawner(&mut self, id: &str, slots: u32) -> &mut Spawner {
@@ -81,7 +94,7 @@ impl Bench {
         match effect {
             Effect::Start(job, spawner, child) => Some(self.start(job, spawner, child)),
             Effect::Stop(job, _, StopChild { server, epoch }) => {
-                assert_eq!(epoch, Some(1));
+                assert_eq!(epoch, Some(self.epoch));
                 let place = self.maps.iter().position(|(map, _)| map.server == server);
                 let (map, _) = self.maps.remove(place.expect("it lives"));
                 let leave = LeaveMap { life: map.life(), reason: "told to stop".to_owned() };
@@ -92,6 +105,10 @@ impl Bench {
             Effect::Drain(job, server, drain) => {
                 self.drained.push((server, drain.countdown_ms));
                 Some(Event::DrainHeard(job, Ok(())))
+            }
+            Effect::Keep(job, drains) => {
+                self.kept = drains;
+                Some(Event::Kept(job, Ok(())))
             }
             Effect::Tell(_) | Effect::Answer(..) | Effect::EndHung(..) => None,
         }
@@ -201,7 +218,10 @@ impl Bench {
     }
 
     fn route(&mut self, map: &str) -> Result<u16, Failure> {
-        let route = Route { map: map.parse().unwrap(), channel: None };
+        self.route_to(Route::to(map.parse().unwrap()))
+    }
+
+    fn route_to(&mut self, route: Route) -> Result<u16, Failure> {
         match self.ask(Asked::Route(route))? {
             Answer::Routed(routed) => Ok(routed.server.channel.0),
             other => panic!("{other:?}"),
@@ -209,7 +229,7 @@ impl Bench {
     }
 
     fn enqueue(&mut self, character: CharacterId) -> Placed {
-        let ask = Enqueue { character, map: "town".parse().unwrap(), channel: None };
+        let ask = Enqueue { character, map: "town".parse().unwrap(), channel: None, beside: None };
         match self.ask(Asked::Enqueue(ask)).unwrap() {
             Answer::Placed(placed) => placed,
             other => panic!("{other:?}"),
@@ -589,7 +609,7 @@ fn a_later_leader_listens_before_it_starts_anything() {
         revision: 1,
         desired: serde_json::from_str(r#"{"maps":{"town":{}}}"#).unwrap(),
     };
-    bench.cluster = Cluster::new(Incarnation::new(), 2, desired);
+    bench.next_leader(desired);
     bench.spawner("s", 8);
     bench.wait(3 * SECOND);
     assert!(bench.started.is_empty());
@@ -614,4 +634,106 @@ fn a_later_leader_listens_before_it_starts_anything() {
     bench.wait(10 * SECOND);
     assert!(bench.started.is_empty(), "{:?}", bench.started);
     assert!(bench.status().settled);
+}
+
+/// Two towns, so many players on each; gives their ids.
+fn towns_with(players: [u32; 2]) -> (Bench, [ServerId; 2]) {
+    let mut bench = Bench::new(
+        r#"{"maps":{"town":{"min_channels":2,"max_channels":2,"soft_cap":8,"hard_cap":10}}}"#,
+    );
+    bench.spawner("s", 8);
+    bench.wait(2 * SECOND);
+    let towns: [ServerId; 2] = bench.of("town").try_into().unwrap();
+    for (town, count) in towns.iter().zip(players) {
+        bench.players(town, count);
+    }
+    bench.wait(2 * SECOND);
+    (bench, towns)
+}
+
+fn party(count: u32) -> Route {
+    Route { party: count, ..Route::to("town".parse().unwrap()) }
+}
+
+#[test]
+fn a_party_goes_where_there_is_room_for_all_of_it() {
+    let (mut bench, _) = towns_with([6, 3]);
+    // The fullest has room for one, but not for three without going over its soft cap.
+    assert_eq!(bench.route_to(party(3)), Ok(2));
+    // They count there until they have come: the next three find both nearly as full.
+    assert_eq!(bench.route_to(party(3)), Ok(1));
+    // Nowhere is room for all: each goes for itself.
+    assert_eq!(bench.route_to(party(5)), Ok(2));
+}
+
+#[test]
+fn who_wants_to_be_with_somebody_gets_there_while_there_is_room() {
+    let (mut bench, [first, second]) = towns_with([4, 8]);
+    let beside = |server: &ServerId| Route { beside: Some(server.clone()), ..party(1) };
+    assert_eq!(bench.route("town"), Ok(1), "the second is as full as maps are filled up to");
+    assert_eq!(bench.route_to(beside(&second)), Ok(2));
+    assert_eq!(bench.route_to(beside(&second)), Ok(2));
+    assert_eq!(bench.route_to(beside(&second)), Ok(1), "now it has its ten");
+    assert_eq!(bench.route_to(beside(&first)), Ok(1));
+    let gone = "gone".parse().unwrap();
+    assert_eq!(bench.route_to(beside(&gone)), Ok(1));
+    let character = CharacterId::new();
+    let (map, channel) = ("town".parse().unwrap(), None);
+    bench.wait(2 * SECOND);
+    let ask = Enqueue { character, map, channel, beside: Some(second.clone()) };
+    let placed = bench.ask(Asked::Enqueue(ask)).unwrap();
+    assert!(
+        matches!(&placed, Answer::Placed(Placed::Go(server)) if server.server == second),
+        "{placed:?}"
+    );
+}
+
+#[test]
+fn a_drain_outlives_the_leader_that_ordered_it() {
+    let desired = r#"{"maps":{"town":{"min_channels":2,"max_channels":2}}}"#;
+    let mut bench = Bench::new(desired);
+    bench.spawner("old", 8);
+    bench.wait(2 * SECOND);
+    bench.spawner("new", 8);
+    let towns = bench.of("town");
+    bench.players(&towns[0], 3);
+    bench.players(&towns[1], 3);
+    bench.wait(2 * SECOND);
+    let old = || Target::Spawner("old".parse().unwrap());
+    assert_eq!(bench.drain(old(), 30).len(), 2);
+    assert_eq!(bench.kept.len(), 1);
+    assert_eq!((&bench.kept[0].target, bench.kept[0].countdown_s), (&old(), 30));
+
+    bench.drained.clear();
+    let state = DesiredState { revision: 1, desired: serde_json::from_str(desired).unwrap() };
+    bench.next_leader(state);
+    bench.wait(SECOND);
+    assert_eq!(bench.kept.len(), 1, "a spawner that was not heard yet may still come");
+    for map in bench.maps.clone() {
+        bench.callers += 1;
+        let event = Event::Asked(Caller(bench.callers), Asked::RegisterMap(map.0));
+        bench.cluster.handle(event, bench.now);
+    }
+    bench.wait(10 * SECOND);
+    let told: Vec<&ServerId> = bench.drained.iter().map(|(server, _)| server).collect();
+    assert_eq!(told, [&towns[0], &towns[1]]);
+    assert!(bench.drained.iter().all(|(_, left)| left.is_some_and(|ms| ms < 30_000)));
+    assert_eq!(bench.status().draining, towns);
+    // Taken back, it is so for good.
+    bench.ask(Asked::AbortDrain(AbortDrain { target: old() })).unwrap();
+    assert_eq!(bench.kept, []);
+    assert_eq!(bench.status().draining, []);
+}
+
+#[test]
+fn a_drain_whose_target_is_gone_is_written_down_no_more() {
+    let mut bench = Bench::new(r#"{"maps":{"town":{}}}"#);
+    bench.spawner("s", 8);
+    bench.wait(2 * SECOND);
+    let town = bench.of("town").remove(0);
+    bench.drain(Target::Server(town.clone()), 0);
+    assert_eq!(bench.kept.len(), 1);
+    bench.wait(5 * SECOND);
+    assert_eq!(bench.stopped, [town]);
+    assert_eq!(bench.kept, []);
 }

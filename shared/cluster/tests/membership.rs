@@ -50,7 +50,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            cluster: Cluster::new(Incarnation::new(), 1, Default::default()),
+            cluster: Cluster::new(Incarnation::new(), 1, Default::default(), Vec::new()),
             now: Duration::ZERO,
             callers: 0,
         }
@@ -142,7 +142,7 @@ fn three_missed_beats_remove_a_server_and_a_beat_in_time_keeps_it() {
 fn a_silent_server_is_not_routed_to_even_before_it_is_removed() {
     let mut bench = Bench::new();
     bench.must(Asked::RegisterMap(map_server("a", 1)));
-    let route = || Asked::Route(Route { map: "town".parse().unwrap(), channel: None });
+    let route = || Asked::Route(Route::to("town".parse().unwrap()));
     assert!(bench.ask(route()).0.is_ok());
     bench.wait(cluster::SUSPECT);
     assert_eq!(bench.ask(route()).0.unwrap_err().code, Code::NoServer);
@@ -188,7 +188,7 @@ fn a_full_map_and_an_unknown_channel_are_told_apart() {
     bench.must(Asked::RegisterMap(server.clone()));
     bench.beat(&server, 2);
     let mut code = |channel| {
-        let route = Route { map: "town".parse().unwrap(), channel };
+        let route = Route { channel, ..Route::to("town".parse().unwrap()) };
         bench.ask(Asked::Route(route)).0.unwrap_err().code
     };
     assert_eq!(code(None), Code::MapFull);
@@ -202,7 +202,7 @@ fn who_was_sent_since_the_last_beat_fills_no_map_since_it_may_have_left_again() 
     bench.must(Asked::RegisterMap(server.clone()));
     bench.beat(&server, 1);
     for _ in 0..5 {
-        let route = Route { map: "town".parse().unwrap(), channel: None };
+        let route = Route::to("town".parse().unwrap());
         bench.must(Asked::Route(route));
     }
 }
@@ -246,7 +246,7 @@ fn characters_that_come_faster_than_beats_are_spread_over_the_channels() {
         bench.must(Asked::RegisterMap(server.clone()));
     }
     let route = |bench: &mut Bench| {
-        let route = Route { map: "town".parse().unwrap(), channel: None };
+        let route = Route::to("town".parse().unwrap());
         match bench.must(Asked::Route(route)) {
             Answer::Routed(routed) => routed.server.channel.0,
             other => panic!("{other:?}"),
@@ -367,11 +367,11 @@ fn a_long_list_comes_in_pages_that_fit_into_a_message() {
         };
         assert_eq!(registered.more, port > 1001, "{id}");
     }
-    let Answer::Peers(mut list) = bench.must(Asked::Peers) else { panic!() };
+    let Answer::Peers(mut list) = bench.must(Asked::Peers(None)) else { panic!() };
     let mut pages = 1;
     while list.more {
         let after = list.maps.last().unwrap().server.clone();
-        let Answer::Peers(page) = bench.must(Asked::MorePeers(after)) else { panic!() };
+        let Answer::Peers(page) = bench.must(Asked::Peers(Some(after))) else { panic!() };
         assert!(serde_json::to_vec(&page).unwrap().len() < 1 << 20, "NATS's max_payload");
         list.maps.extend(page.maps);
         list.more = page.more;

@@ -4,6 +4,7 @@
 //! ```text
 //! frozen → route → reserve → settle → transfer → told
 //! ```
+//! A party has its route already; one of it that finds no seat there asks for a route of its own.
 //! To settle is to save once more: a store that cannot save now is found out while the warp can
 //! still be refused. Up to the transfer, every failure leaves the character here. The transfer is
 //! one transaction of the store. While its answer is not known the character is neither saved nor
@@ -39,7 +40,18 @@ pub(crate) struct Handoff {
     since: Instant,
     /// The player is gone from the map: nobody is there to go on playing, or to be told.
     left: bool,
-    to_instance: bool,
+    company: Company,
+}
+
+/// With whom a character goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Company {
+    /// With nobody: to whichever server the Cluster names.
+    Alone,
+    /// With its party, and alone where there is no seat left beside it.
+    Party,
+    /// With its party, to the instance that was started for it and nowhere else.
+    Instance,
 }
 
 #[derive(Debug)]
@@ -110,25 +122,41 @@ pub(crate) enum End {
 impl Handoff {
     /// Begins with a frozen character.
     pub(crate) fn begin(passage: Passage, now: Instant) -> (Self, Vec<Step>) {
-        let handoff =
-            Self { passage, phase: Phase::Routing, since: now, left: false, to_instance: false };
-        (handoff, vec![Step::AskRoute])
+        let (phase, company) = (Phase::Routing, Company::Alone);
+        (Self { passage, phase, since: now, left: false, company }, vec![Step::AskRoute])
     }
 
-    /// Begins with a frozen character whose target is known already.
-    pub(crate) fn begin_at(
+    /// Begins with a frozen character whose party has asked since `since` and goes to that server.
+    pub(crate) fn begin_together(
+        passage: Passage,
+        target: Box<MapServer>,
+        since: Instant,
+    ) -> (Self, Vec<Step>) {
+        Self::begin_at(passage, target, Company::Party, since)
+    }
+
+    /// Begins with a frozen character whose party goes to that instance.
+    pub(crate) fn begin_instance(
         passage: Passage,
         target: Box<MapServer>,
         now: Instant,
     ) -> (Self, Vec<Step>) {
+        Self::begin_at(passage, target, Company::Instance, now)
+    }
+
+    fn begin_at(
+        passage: Passage,
+        target: Box<MapServer>,
+        company: Company,
+        since: Instant,
+    ) -> (Self, Vec<Step>) {
         let phase = Phase::Reserving { target: target.clone() };
-        let handoff = Self { passage, phase, since: now, left: false, to_instance: true };
-        (handoff, vec![Step::AskSeat(target)])
+        (Self { passage, phase, since, left: false, company }, vec![Step::AskSeat(target)])
     }
 
     /// Whether the target was started for this character's party.
     pub(crate) fn is_to_instance(&self) -> bool {
-        self.to_instance
+        self.company == Company::Instance
     }
 
     pub(crate) fn passage(&self) -> &Passage {
@@ -165,6 +193,12 @@ impl Handoff {
                 let (ticket, kept_ms) = (seat.ticket, seat.kept_ms);
                 self.phase = Phase::Settling(Box::new(Place { target: *target, ticket, kept_ms }));
                 vec![Step::Settle]
+            }
+            Answer::Reserved(Err(failure))
+                if failure.code == Code::MapFull && self.company == Company::Party =>
+            {
+                (self.company, self.phase) = (Company::Alone, Phase::Routing);
+                vec![Step::AskRoute]
             }
             Answer::Reserved(Err(failure)) => self.stays(failure),
             Answer::Fenced(failure) => end(End::Dropped(failure)),

@@ -47,9 +47,9 @@ pub(crate) const LATE: Duration = Duration::from_millis(1250);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct WarpId(pub(crate) u64);
 
-/// Which instance was asked for; never used again within one life.
+/// Which party goes somewhere; never used again within one life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct InstanceId(pub(crate) u64);
+pub(crate) struct PartyId(pub(crate) u64);
 
 /// A session at play.
 pub(crate) type Held = (AccountId, SessionId, Note);
@@ -68,8 +68,10 @@ pub(crate) enum Job {
         transfer: Box<TransferCharacter>,
         again: bool,
     },
-    /// Start an instance of a map.
-    Spawn(InstanceId, MapName),
+    /// Start an instance of a map for a party.
+    Spawn(PartyId, MapName),
+    /// Find a Map Server of a map for a party of so many.
+    RouteParty(PartyId, MapName, u32),
     /// End an instance for good. No outcome: it is asked for again.
     Retire(ServerId),
     /// No outcome: a seat that cannot be cancelled expires.
@@ -92,7 +94,7 @@ pub(crate) enum Outcome {
         answer: Result<SeatReserved, Failure>,
     },
     Transferred(WarpId, Result<(), Failure>),
-    Spawned(InstanceId, Result<Box<MapServer>, Failure>),
+    Placed(PartyId, Result<Box<MapServer>, Failure>),
     /// These are over.
     Swept(Vec<SessionId>),
 }
@@ -111,7 +113,9 @@ impl Job {
                 Outcome::Reserved { warp, target, character, answer: Err(busy) }
             }
             Self::Transfer { warp, .. } => Outcome::Transferred(warp, Err(busy)),
-            Self::Spawn(instance, _) => Outcome::Spawned(instance, Err(busy)),
+            Self::Spawn(party, _) | Self::RouteParty(party, ..) => {
+                Outcome::Placed(party, Err(busy))
+            }
             Self::CancelSeat(..) | Self::Sweep(_) | Self::Retire(_) => return None,
         })
     }
@@ -175,15 +179,7 @@ impl Desk {
                 let abandon = AbandonCharacter { character, owner: self.own.clone() };
                 Outcome::Abandoned(character, self.backbone.call(&(), abandon).await)
             }
-            Job::Route(warp, map) => {
-                let route = Route { map, channel: None };
-                let routed = self.backbone.call_within(&(), route, WARP_STEP).await;
-                let routed = routed.and_then(|routed| match routed.server.life() == self.own {
-                    true => Err(Failure::new(Code::NoServer, "no other channel is up yet")),
-                    false => Ok(Box::new(routed.server)),
-                });
-                Outcome::Routed(warp, routed)
-            }
+            Job::Route(warp, map) => Outcome::Routed(warp, self.route(Route::to(map)).await),
             Job::Seat(warp, target, seat) => {
                 let (target, character) = (target.server, seat.character);
                 let answer = self.backbone.call_within(&target, seat, WARP_STEP).await;
@@ -197,7 +193,10 @@ impl Desk {
                 let answer = self.backbone.call_again(&(), *transfer, step, tries).await;
                 Outcome::Transferred(warp, answer.map(drop))
             }
-            Job::Spawn(instance, map) => Outcome::Spawned(instance, self.spawn(map).await),
+            Job::Spawn(party, map) => Outcome::Placed(party, self.spawn(map).await),
+            Job::RouteParty(id, map, party) => {
+                Outcome::Placed(id, self.route(Route { party, ..Route::to(map) }).await)
+            }
             Job::Retire(server) => {
                 let _ = self.backbone.call_within(&(), StopMap { server }, SPAWN).await;
                 return None;
@@ -209,6 +208,15 @@ impl Desk {
             }
             Job::Sweep(held) => Outcome::Swept(self.sweep(&held).await?),
         })
+    }
+
+    /// Finds another Map Server.
+    async fn route(&self, route: Route) -> Result<Box<MapServer>, Failure> {
+        let routed = self.backbone.call_within(&(), route, WARP_STEP).await?;
+        match routed.server.life() == self.own {
+            true => Err(Failure::new(Code::NoServer, "no other channel is up yet")),
+            false => Ok(Box::new(routed.server)),
+        }
     }
 
     /// Starts a Map Server and finds out how it is reached.

@@ -74,6 +74,10 @@ pub enum MemberCall {
         /// A channel of the map, or `None` for any with room.
         #[serde(default)]
         channel: Option<Channel>,
+        /// The name of a character to be with: if it plays on this map, on its channel while that
+        /// has room.
+        #[serde(default)]
+        beside: Option<String>,
     },
 }
 
@@ -231,6 +235,7 @@ mod tests {
             call: MemberCall::SelectCharacter {
                 character: CharacterId::new(),
                 channel: Some(Channel(2)),
+                beside: Some("Ada".to_owned()),
             },
         };
         for encoding in [Encoding::Json, Encoding::Msgpack] {

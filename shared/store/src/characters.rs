@@ -126,6 +126,23 @@ impl Store {
         .await
     }
 
+    /// The character of a name. `name_key` must come from [`protocol::names::character_key`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn find_character(&self, name_key: &str) -> Result<Option<Character>, StoreError> {
+        self.within_deadline(Box::pin(async {
+            let mut connection = self.read().await?;
+            let row: Option<CharacterRow> = connection
+                .query(select_characters!("WHERE name_key = $1"))
+                .bind(name_key.to_owned())
+                .fetch_optional()
+                .await?;
+            row.map(Character::try_from).transpose()
+        }))
+        .await
+    }
+
     /// Deletes a character for good; its name is free again.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 //! - [`Store`] (`store.rs`): open, ping, close.
 //! - `accounts.rs`, `characters.rs`, `ownership.rs`, `ledger.rs`: what it can do, a noun each.
 //! - `lease.rs`: which Central leads. `desired.rs`: what is meant to run.
+//!   `drains.rs`: what is to be emptied.
 //! - `row.rs`: a character as it stands in its table.
 //! - `writer.rs`: changes that wait at the same time share a transaction.
 //! - `engine.rs`: one statement text for both databases. `sqlite.rs`, `postgres.rs`: opening each.
@@ -19,6 +20,7 @@
 mod accounts;
 mod characters;
 mod desired;
+mod drains;
 mod engine;
 mod error;
 mod fault;
@@ -35,6 +37,7 @@ mod writer;
 pub use accounts::Account;
 pub use characters::Character;
 pub use desired::StoredDesired;
+pub use drains::KeptDrain;
 pub use error::StoreError;
 pub use lease::{Kept, Lease};
 pub use limits::{CALL_DEADLINE, CONNECT_DEADLINE};

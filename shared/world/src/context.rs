@@ -172,16 +172,22 @@ impl<'a, W: World> Context<'a, W> {
     /// Hands a player over to another map. Until that has happened it is frozen; where it cannot
     /// be, it is told why and goes on.
     pub fn warp(&mut self, player: EntityId, to: &MapName, arrive: Option<Position>) {
-        if self.freeze(player) {
-            self.space.effects.push(Effect::Warp { player, to: to.clone(), arrive });
+        self.warp_party(&[player], to, arrive);
+    }
+
+    /// Hands a party over to another map, each as [`Context::warp`] does: to the same channel if
+    /// any has room for all of them.
+    pub fn warp_party(&mut self, party: &[EntityId], to: &MapName, arrive: Option<Position>) {
+        let party = self.freeze_all(party);
+        if !party.is_empty() {
+            self.space.effects.push(Effect::Warp { party, to: to.clone(), arrive });
         }
     }
 
     /// Starts an instance of a map and hands these players over to its spawn point, as
     /// [`Context::warp`] does. Whoever leaves the game there comes back to where it stands now.
     pub fn spawn_instance(&mut self, template: &MapName, party: &[EntityId]) {
-        let party: Vec<EntityId> =
-            party.iter().copied().filter(|player| self.freeze(*player)).collect();
+        let party = self.freeze_all(party);
         if !party.is_empty() {
             self.space.effects.push(Effect::Instance { template: template.clone(), party });
         }
@@ -226,6 +232,11 @@ impl<'a, W: World> Context<'a, W> {
             let failure = Failure::new(Code::Kicked, why);
             self.space.effects.push(Effect::Kick(player, failure));
         }
+    }
+
+    /// Those of a party who can go.
+    fn freeze_all(&mut self, party: &[EntityId]) -> Vec<EntityId> {
+        party.iter().copied().filter(|player| self.freeze(*player)).collect()
     }
 
     /// False for who is frozen already, or no player.

@@ -15,10 +15,11 @@ pub enum Effect {
     Tell(EntityId, PlayMessage),
     /// Tell many players the same.
     Spread(Vec<EntityId>, PlayMessage),
-    /// Hand a player over to another map; it is frozen until [`Input::Stay`](crate::Input::Stay).
+    /// Hand these players over to another map, together if a channel of it has room for all; each
+    /// is frozen until [`Input::Stay`](crate::Input::Stay).
     Warp {
         /// Who.
-        player: EntityId,
+        party: Vec<EntityId>,
         /// The map.
         to: MapName,
         /// Where it arrives; `None` is the map's spawn point.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use cluster::Asked;
 use protocol::{
     CharacterId, Code, Failure, MapName,
     lobby::{Answer, ChannelSummary, MapSummary, MemberCall},
@@ -37,18 +36,15 @@ impl Lobby {
                 Ok(Answer::Deleted { character })
             }
             MemberCall::ListMaps => self.list_maps().await,
-            MemberCall::SelectCharacter { character, channel } => {
-                self.select(session, character, channel).await
+            MemberCall::SelectCharacter { character, channel, beside } => {
+                self.select(session, character, channel, beside.as_deref()).await
             }
         }
     }
 
     async fn list_maps(&self) -> Result<Answer, Failure> {
-        let cluster::Answer::Peers(peers) = self.cluster.ask(Asked::Peers).await? else {
-            return Err(Failure::new(Code::Internal, "the Cluster gave another answer"));
-        };
         let mut maps: BTreeMap<MapName, Vec<ChannelSummary>> = BTreeMap::new();
-        for server in peers.maps {
+        for server in self.cluster.maps().await? {
             maps.entry(server.map).or_default().push(ChannelSummary {
                 channel: server.channel,
                 population: server.population,

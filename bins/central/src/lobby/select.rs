@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cluster::{Asked, Fate};
 use protocol::{
-    Channel, CharacterId, Code, ConnectionInfo, Failure,
+    Channel, CharacterId, Code, ConnectionInfo, Failure, ServerId,
     backbone::{
         Life,
         events::CharacterSelected,
@@ -13,6 +13,7 @@ use protocol::{
         seats::{CancelSeat, EvictCharacter, ReserveSeat, SeatReserved},
     },
     lobby::Answer,
+    names,
 };
 use sessions::Session;
 use store::Character;
@@ -45,9 +46,14 @@ impl Lobby {
         session: &Session,
         character: CharacterId,
         channel: Option<Channel>,
+        beside: Option<&str>,
     ) -> Result<Answer, Failure> {
+        let beside = match beside {
+            Some(name) => self.whereabouts(name).await?,
+            None => None,
+        };
         let row = self.bring_home(session, character).await?;
-        let (server, seat) = match self.find_seat(session, &row, channel).await? {
+        let (server, seat) = match self.find_seat(session, &row, channel, beside).await? {
             Found::Seat(server, seat) => (*server, seat),
             Found::Line { position, of } => {
                 return Ok(Answer::Queued { position, of, again_ms: ASK_AGAIN_MS });
@@ -83,9 +89,10 @@ impl Lobby {
         session: &Session,
         row: &Character,
         channel: Option<Channel>,
+        beside: Option<ServerId>,
     ) -> Result<Found, Failure> {
         let (character, map) = (row.summary.character, row.state.map.clone());
-        let ask = Enqueue { character, map, channel };
+        let mut ask = Enqueue { character, map, channel, beside };
         for round in 1..=ROUNDS {
             let cluster::Answer::Placed(placed) =
                 self.cluster.ask(Asked::Enqueue(ask.clone())).await?
@@ -99,11 +106,24 @@ impl Lobby {
             match self.reserve(session, row, &server).await {
                 Ok(seat) => return Ok(Found::Seat(server, seat)),
                 // Others came by a warp meanwhile.
-                Err(failure) if failure.code == Code::MapFull && round < ROUNDS => {}
+                Err(failure) if failure.code == Code::MapFull && round < ROUNDS => {
+                    ask.beside = None;
+                }
                 Err(failure) => return Err(failure),
             }
         }
         Err(Failure::new(Code::MapFull, "the last places were taken just now; try again shortly"))
+    }
+
+    /// The Map Server that a character of this name is on, if it is in play.
+    async fn whereabouts(&self, name: &str) -> Result<Option<ServerId>, Failure> {
+        let found = self.store.find_character(&names::character_key(name)?).await?;
+        let found = found.ok_or_else(|| {
+            let message =
+                format!("nobody is called {name}; look at the name, or select without it");
+            Failure::new(Code::CharacterUnknown, message)
+        })?;
+        Ok(found.owner.map(|owner| owner.server))
     }
 
     /// The character with no owner: a live owner saves it and lets it go, a dead one is passed

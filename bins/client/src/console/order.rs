@@ -12,7 +12,8 @@ characters               list the account's characters
 create NAME              make a character
 delete NAME              delete a character
 maps                     list the maps that are up
-select NAME [CHANNEL]    enter the map the character is on
+select NAME [CHANNEL] [with FRIEND]
+                         enter the map the character is on
 walk X Y                 walk to a point, in tiles from the top left corner
 say TEXT                 speak to everybody near
 act JSON                 do something that the game knows
@@ -45,7 +46,7 @@ pub(crate) enum Order {
         name: String,
     },
     Maps,
-    /// A name and perhaps a channel: names may end in a number, so only the list can tell.
+    /// A name, perhaps a channel and a friend: names may end in a number, so only the list can tell.
     Select {
         text: String,
     },

@@ -1,6 +1,6 @@
 //! How each order is obeyed.
 
-use client::{Client, ClientError, Server, Surroundings};
+use client::{Client, ClientError, Server, Surroundings, Wish};
 use protocol::{Channel, MapName, lobby::MapSummary, world::CharacterSummary};
 use tokio::time::sleep;
 
@@ -108,21 +108,26 @@ fn channels(summary: &MapSummary) -> impl Iterator<Item = String> {
 async fn select(client: &Client, text: &str) -> Result<String, String> {
     at_central(client).await?;
     let characters = told(client.list_characters().await)?;
-    let (found, channel) = chosen(&characters, text).ok_or_else(|| unknown(text))?;
-    told(client.play(found.character, channel).await)?;
+    let (found, wish) = chosen(&characters, text).ok_or_else(|| unknown(text))?;
+    told(client.play(found.character, wish).await)?;
     Ok(String::new())
 }
 
-/// A character and perhaps a channel. A name that ends in a number goes before a channel.
+/// A character, perhaps a channel and a friend. A name that ends in a number goes before a channel.
 fn chosen<'a>(
     characters: &'a [CharacterSummary],
     text: &str,
-) -> Option<(&'a CharacterSummary, Option<Channel>)> {
+) -> Option<(&'a CharacterSummary, Wish)> {
     if let Some(found) = named(characters, text) {
-        return Some((found, None));
+        return Some((found, Wish::default()));
+    }
+    if let Some((text, friend)) = text.rsplit_once(" with ") {
+        let (found, wish) = chosen(characters, text.trim_end())?;
+        return Some((found, Wish { beside: Some(friend.trim().to_owned()), ..wish }));
     }
     let (name, channel) = text.rsplit_once(' ')?;
-    Some((named(characters, name.trim_end())?, Some(channel.parse().ok()?)))
+    let channel: Channel = channel.parse().ok()?;
+    Some((named(characters, name.trim_end())?, channel.into()))
 }
 
 fn named<'a>(characters: &'a [CharacterSummary], name: &str) -> Option<&'a CharacterSummary> {
@@ -165,11 +170,14 @@ mod tests {
             map: "town".parse().unwrap(),
         };
         let all = [character("Mary Ann"), character("Luc 2")];
-        let pick = |text| chosen(&all, text).map(|(found, channel)| (found.name.as_str(), channel));
-        assert_eq!(pick("mary ann"), Some(("Mary Ann", None)));
-        assert_eq!(pick("Mary Ann 2"), Some(("Mary Ann", Some(Channel(2)))));
-        assert_eq!(pick("Luc 2"), Some(("Luc 2", None)));
-        assert_eq!(pick("Luc 2 3"), Some(("Luc 2", Some(Channel(3)))));
+        let pick = |text| chosen(&all, text).map(|(found, wish)| (found.name.as_str(), wish));
+        assert_eq!(pick("mary ann"), Some(("Mary Ann", Wish::default())));
+        assert_eq!(pick("Mary Ann 2"), Some(("Mary Ann", Channel(2).into())));
+        assert_eq!(pick("Luc 2"), Some(("Luc 2", Wish::default())));
+        assert_eq!(pick("Luc 2 3"), Some(("Luc 2", Channel(3).into())));
+        assert_eq!(pick("Luc 2 with Mary Ann"), Some(("Luc 2", Wish::beside("Mary Ann"))));
+        let both = Wish { channel: Some(Channel(3)), beside: Some("Ada".to_owned()) };
+        assert_eq!(pick("Luc 2 3 with Ada"), Some(("Luc 2", both)));
         assert_eq!(pick("Mary Ann 0"), None);
         assert_eq!(pick("Bob"), None);
     }

@@ -144,13 +144,13 @@ impl World for Demo {
         }
     }
 
-    /// Into a dungeon comes along whoever of the party stands near.
+    /// Whoever of the party stands near comes along.
     fn warp_out(&mut self, player: EntityId, portal: &PortalPlan, ctx: &mut Ctx<'_>) {
+        let party = party::together(player, ctx);
         if portal.instance {
-            let party = party::together(player, ctx);
             ctx.spawn_instance(&portal.to, &party);
         } else {
-            ctx.warp(player, &portal.to, portal.arrive);
+            ctx.warp_party(&party, &portal.to, portal.arrive);
         }
     }
 

@@ -142,6 +142,11 @@ fn players_beyond_the_cap_are_found() {
 }
 
 #[test]
+fn a_drain_that_the_next_leader_would_not_know_is_found() {
+    is_found(Bug::ForgetsDrains, &[Broken::forgotten()]);
+}
+
+#[test]
 fn a_map_that_is_missing_for_good_is_found() {
     is_found(Bug::GivesUpAfterAFailure, &[Broken::too_few()]);
 }

@@ -227,7 +227,7 @@ impl Theatre {
                 let behind = view.stale || view.cluster < cluster || view.sequence < sequence;
                 let owed = view.owed.take().is_some_and(|owed| view.stale || view.sequence < owed);
                 if owed {
-                    self.ask(Node::Map(number), Asked::Peers, Purpose::Peers);
+                    self.ask(Node::Map(number), Asked::Peers(None), Purpose::Peers);
                 } else {
                     view.owed = behind.then_some(sequence);
                 }
@@ -244,7 +244,7 @@ impl Theatre {
         let Some(map) = self.maps.get_mut(&number) else { return };
         match letter {
             Letter::Peer(news) if map.registered && map.view.hear(news.clone()) => {
-                self.ask(Node::Map(number), Asked::Peers, Purpose::Peers);
+                self.ask(Node::Map(number), Asked::Peers(None), Purpose::Peers);
             }
             Letter::ClusterUp if map.registered => self.map_registers(number),
             Letter::Drain(life, job, drain) if drain.incarnation == incarnation(number) => {

@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, Job, News, TICK};
+use cluster::{Answer, Asked, Caller, Cluster, Effect, Event, News, TICK};
 use protocol::{
     Channel, Code, Incarnation, MapName,
     backbone::{
-        Life, desired::DesiredState, events::MapChanged, maps::MapServer, operations::Placed,
+        Life,
+        desired::DesiredState,
+        events::MapChanged,
+        maps::MapServer,
+        operations::{Drain, Placed, Target},
     },
 };
 use uuid::Uuid;
@@ -24,6 +28,7 @@ pub(crate) enum Bug {
     NeverStops,
     SendsPastTheCap,
     GivesUpAfterAFailure,
+    ForgetsDrains,
 }
 
 /// One life of the Cluster.
@@ -42,8 +47,8 @@ pub(crate) struct Mind {
     /// What a Map Server said of its places, and who was sent there since by the queue.
     places: BTreeMap<Life, (u32, u32)>,
     failed: bool,
-    /// Stops that were never sent, but answered.
-    faked: Vec<Job>,
+    /// Stops that were never sent, and drains that were never written down, but answered.
+    faked: Vec<Event>,
 }
 
 pub(crate) fn incarnation(number: u64) -> Incarnation {
@@ -51,10 +56,16 @@ pub(crate) fn incarnation(number: u64) -> Incarnation {
 }
 
 impl Mind {
-    pub(crate) fn new(life: u64, desired: DesiredState, bug: Option<Bug>, now: u64) -> Self {
+    pub(crate) fn new(
+        life: u64,
+        desired: DesiredState,
+        drains: Vec<Drain>,
+        bug: Option<Bug>,
+        now: u64,
+    ) -> Self {
         Self {
             life,
-            cluster: Cluster::new(incarnation(life), life, desired),
+            cluster: Cluster::new(incarnation(life), life, desired, drains),
             born: now,
             stood_still: 0,
             frozen_at: None,
@@ -72,6 +83,11 @@ impl Mind {
             Channel(2) if forgets => MapServer { channel: Channel::FIRST, ..map },
             _ => map,
         })
+    }
+
+    /// What it was told to empty.
+    pub(crate) fn drains(&self, target: &Target) -> bool {
+        self.cluster.orders().iter().any(|order| order.target == *target)
     }
 
     /// NATS is away: its clock stands still.
@@ -101,8 +117,8 @@ impl Mind {
         for effect in effects {
             self.spoil_effect(effect, &mut out);
         }
-        for job in std::mem::take(&mut self.faked) {
-            out.extend(self.cluster.handle(Event::Stopped(job, Ok(())), clock));
+        for event in std::mem::take(&mut self.faked) {
+            out.extend(self.cluster.handle(event, clock));
         }
         for effect in &out {
             self.check(effect)?;
@@ -121,6 +137,8 @@ impl Mind {
                 Asked::Spawn(_, patience) => *patience + 2 * TICK,
                 // The driver reports after 12 s that a spawner did not answer.
                 Asked::Stop(_) => Duration::from_millis(12_500),
+                // Each is written down first, and so is what was before it.
+                Asked::Drain(_) | Asked::AbortDrain(_) => Duration::from_millis(200),
                 _ => Duration::ZERO,
             };
             self.waiting.insert(*caller, now + u64::try_from(patience.as_millis()).unwrap());
@@ -190,7 +208,12 @@ impl Mind {
                 let changed = MapChanged { view, life, population: 0 };
                 out.push(Effect::Tell(News::MapChanged(changed)));
             }
-            (Some(Bug::NeverStops), Effect::Stop(job, ..)) => self.faked.push(job),
+            (Some(Bug::NeverStops), Effect::Stop(job, ..)) => {
+                self.faked.push(Event::Stopped(job, Ok(())));
+            }
+            (Some(Bug::ForgetsDrains), Effect::Keep(job, _)) => {
+                self.faked.push(Event::Kept(job, Ok(())));
+            }
             (Some(Bug::GivesUpAfterAFailure), Effect::Start(..)) if self.failed => {}
             (
                 Some(Bug::SendsPastTheCap),

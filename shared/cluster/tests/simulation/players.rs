@@ -45,7 +45,8 @@ impl Theatre {
             return;
         };
         let character = CharacterId::from(Uuid::from_u128(number.into()));
-        let ask = Enqueue { character, map: player.map.parse().unwrap(), channel: None };
+        let ask =
+            Enqueue { character, map: player.map.parse().unwrap(), channel: None, beside: None };
         self.ask(Node::Outside, Asked::Enqueue(ask), Purpose::Player(number));
         self.at(1_000, Happening::Player(number));
     }
@@ -121,13 +122,16 @@ impl Theatre {
     }
 
     pub(crate) fn drain_spawner(&mut self, id: &SpawnerId, countdown_s: u32) {
-        let target = Target::Spawner(id.clone());
-        let drain = Drain { target, countdown_s, reason: String::new() };
-        self.ask(Node::Outside, Asked::Drain(drain), Purpose::Nothing);
+        self.drain(Target::Spawner(id.clone()), countdown_s);
     }
 
     pub(crate) fn drain_server(&mut self, server: ServerId, countdown_s: u32) {
-        let drain = Drain { target: Target::Server(server), countdown_s, reason: String::new() };
-        self.ask(Node::Outside, Asked::Drain(drain), Purpose::Nothing);
+        self.drain(Target::Server(server), countdown_s);
+    }
+
+    fn drain(&mut self, target: Target, countdown_s: u32) {
+        let purpose = Purpose::Drain(target.clone());
+        let drain = Drain { target, countdown_s, reason: String::new() };
+        self.ask(Node::Outside, Asked::Drain(drain), purpose);
     }
 }

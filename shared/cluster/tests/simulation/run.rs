@@ -24,6 +24,8 @@ pub(crate) enum Broken {
     /// One channel of two servers, or one id of two processes.
     Twice(String),
     OverTheCap(String),
+    /// A drain that was answered is not written down for the next leader.
+    Forgotten(String),
     /// 5 s after the last fault.
     RegistryIsWrong(String),
     ViewIsWrong(String),
@@ -52,6 +54,7 @@ impl Broken {
         unanswered = Self::Unanswered(Caller(0));
         twice = Self::Twice(String::new());
         over_the_cap = Self::OverTheCap(String::new());
+        forgotten = Self::Forgotten(String::new());
         registry_is_wrong = Self::RegistryIsWrong(String::new());
         view_is_wrong = Self::ViewIsWrong(String::new());
         too_many = Self::TooMany(String::new());

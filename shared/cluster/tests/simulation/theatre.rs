@@ -10,6 +10,7 @@ use protocol::{
     Code, Failure, MapName, ServerId, SpawnerId,
     backbone::{
         desired::{Desired, DesiredState},
+        operations::{Drain, Target},
         spawners::Pinned,
     },
 };
@@ -40,7 +41,12 @@ const TICK: u64 = 200;
 /// Something that happens at its time.
 #[derive(Debug)]
 pub(crate) enum Happening {
-    Deliver { from: Node, to: Node, letter: Letter, deadline: u64 },
+    Deliver {
+        from: Node,
+        to: Node,
+        letter: Letter,
+        deadline: u64,
+    },
     Tick(u64),
     MapBeat(u64),
     Terminate(u64),
@@ -53,6 +59,10 @@ pub(crate) enum Happening {
     SpawnerBack(SpawnerId),
     CentralBack,
     OutageOver,
+    /// What this life of the Cluster has to be emptied reaches the disk, or does not.
+    Written(u64, Job, Vec<Drain>, bool),
+    /// The Cluster hears of it.
+    Kept(u64, Job, Result<(), Failure>),
     ErrandLate(u64, Job, Errand),
     Fault(Fault),
     Undrain(SpawnerId),
@@ -82,6 +92,8 @@ pub(crate) enum Purpose {
     /// Somebody wants a Map Server of a map that is not desired.
     Spawn,
     Party,
+    /// An operator has this emptied.
+    Drain(Target),
     Nothing,
 }
 
@@ -142,6 +154,9 @@ pub(crate) struct Theatre {
     pub(crate) left_behind: bool,
     /// When processes ended, by number.
     pub(crate) ended: BTreeMap<u64, u64>,
+    /// What is to be emptied, as it is on the disk: by which life of the Cluster, when each
+    /// countdown ends.
+    kept: (u64, Vec<(u64, Drain)>),
 }
 
 fn desired(rng: &mut StdRng) -> Desired {
@@ -188,6 +203,7 @@ impl Theatre {
             granted: BTreeSet::new(),
             left_behind: false,
             ended: BTreeMap::new(),
+            kept: (0, Vec::new()),
         };
         theatre.central_starts();
         let maps: Vec<MapName> =
@@ -320,6 +336,10 @@ impl Theatre {
                 }
                 self.event(Event::Resumed)?;
             }
+            Happening::Written(life, job, drains, done) => {
+                self.written(life, job, drains, done);
+            }
+            Happening::Kept(life, job, result) => self.is_kept(life, job, result)?,
             Happening::ErrandLate(life, job, errand) => self.errand_is_late(life, job, errand)?,
             Happening::Fault(fault) => self.fault(fault),
             Happening::Undrain(id) => {
@@ -337,7 +357,11 @@ impl Theatre {
     fn central_starts(&mut self) {
         self.life += 1;
         let state = DesiredState { revision: 1, desired: self.desired.clone() };
-        self.mind = Some(Mind::new(self.life, state, self.bug, self.now));
+        let left = self.kept.1.iter().map(|(ends, drain)| {
+            let left = ends.saturating_sub(self.now).div_ceil(1000);
+            Drain { countdown_s: u32::try_from(left).unwrap(), ..drain.clone() }
+        });
+        self.mind = Some(Mind::new(self.life, state, left.collect(), self.bug, self.now));
         self.central_paused_until = 0;
         if let Some(mind) = self.mind.as_mut().filter(|_| self.now < self.outage_until) {
             mind.freeze(self.now);
@@ -379,20 +403,52 @@ impl Theatre {
         let Some(mind) = &mut self.mind else { return Ok(()) };
         let (life, effects) = (mind.life, mind.handle(event, now)?);
         for effect in effects {
-            self.carry_out(life, effect);
+            self.carry_out(life, effect)?;
         }
         Ok(())
     }
 
-    fn carry_out(&mut self, life: u64, effect: Effect) {
+    /// The disk is slow, and sometimes fails; by then it may have been done.
+    fn written(&mut self, life: u64, job: Job, drains: Vec<Drain>, done: bool) {
+        if (done || self.chance(500)) && life >= self.kept.0 {
+            let ends = |drain: Drain| (self.now + u64::from(drain.countdown_s) * 1000, drain);
+            self.kept = (life, drains.into_iter().map(ends).collect());
+        }
+        let failed = || Failure::new(Code::Unavailable, "the disk does not answer");
+        let result = if done { Ok(()) } else { Err(failed()) };
+        self.at(0, Happening::Kept(life, job, result));
+    }
+
+    fn is_kept(&mut self, life: u64, job: Job, result: Result<(), Failure>) -> Result<(), Broken> {
+        if self.central_paused_until > self.now {
+            let wait = self.central_paused_until - self.now;
+            self.at(wait, Happening::Kept(life, job, result));
+            return Ok(());
+        }
+        if self.life == life { self.event(Event::Kept(job, result)) } else { Ok(()) }
+    }
+
+    /// Who was told that something is emptied may rely on it, whoever leads.
+    fn is_remembered(&self, target: &Target) -> Result<(), Broken> {
+        let drains = self.mind.as_ref().is_some_and(|mind| mind.drains(target));
+        if drains && !self.kept.1.iter().any(|(_, kept)| kept.target == *target) {
+            return Err(Broken::Forgotten(format!("{target:?}")));
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, life: u64, effect: Effect) -> Result<(), Broken> {
         if !matches!(&effect, Effect::Answer(_, Ok(Answer::BeatHeard(_)))) {
             self.say(|| format!("{effect:?}"));
         }
         match effect {
             Effect::Answer(caller, answer) => {
-                let Some((node, purpose)) = self.asked.get(&caller) else { return };
+                let Some((node, purpose)) = self.asked.get(&caller) else { return Ok(()) };
                 if let (Purpose::Spawn, Ok(Answer::MapSpawned(spawned))) = (purpose, &answer) {
                     self.granted.insert(spawned.life.server.clone());
+                }
+                if let (Purpose::Drain(target), Ok(_)) = (purpose, &answer) {
+                    self.is_remembered(target)?;
                 }
                 let answer = Letter::Answer(caller, Box::new(answer));
                 self.send(Node::Central, node.clone(), answer);
@@ -421,6 +477,11 @@ impl Theatre {
                 self.at(ERRAND, Happening::ErrandLate(life, job, Errand::Stop));
                 self.send(Node::Central, Node::Spawner(spawner), Letter::Stop(job, stop));
             }
+            Effect::Keep(job, drains) => {
+                let delay = self.between(1, 60);
+                let done = self.now >= CHAOS || !self.chance(100);
+                self.at(delay, Happening::Written(life, job, drains, done));
+            }
             Effect::EndHung(spawner, hung) => {
                 self.send(Node::Central, Node::Spawner(spawner), Letter::Hung(hung));
             }
@@ -438,6 +499,7 @@ impl Theatre {
                 }
             }
         }
+        Ok(())
     }
 
     fn errand_is_late(&mut self, life: u64, job: Job, errand: Errand) -> Result<(), Broken> {

@@ -10,7 +10,7 @@
 //! - `emptying`: being emptied while others take over.
 //! - `links`: connections that are lost, and taken up again.
 //! - `play`: what players do, what the game asks for, and who is told.
-//! - `warps`: hand-offs. `instances`: maps of a party's own. `saves`: what is to be written, and what came of it.
+//! - `warps`: hand-offs. `parties`: players that go together, and maps of their own. `saves`: what is to be written, and what came of it.
 //! - `outbox`: what waits for a client. `abandon`, `ended`: small memories.
 
 mod abandon;
@@ -19,9 +19,10 @@ mod command;
 mod departures;
 mod emptying;
 mod ended;
-mod instances;
+
 mod links;
 mod outbox;
+mod parties;
 mod play;
 mod run;
 mod saves;
@@ -49,9 +50,9 @@ use self::{
     abandon::Abandons,
     emptying::Emptying,
     ended::EndedSessions,
-    instances::Wanted,
     links::{Link, Lost},
     outbox::{Outbox, Spread},
+    parties::Party,
     saves::Commit,
     warps::Warp,
 };
@@ -61,7 +62,7 @@ use world::{CommitId, Effect, Input, Stage, World};
 
 use crate::{
     courier::News,
-    jobs::{Held, InstanceId, Job, Outcome, WarpId},
+    jobs::{Held, Job, Outcome, PartyId, WarpId},
     keeper::Keeper,
     recorder::Recorder,
     recovery::Leftovers,
@@ -91,7 +92,7 @@ pub(crate) struct Host<W: World> {
     departing: BTreeMap<CharacterId, Departing>,
     warps: BTreeMap<WarpId, Warp>,
     next_warp: u64,
-    wanted: BTreeMap<InstanceId, Wanted>,
+    parties: BTreeMap<PartyId, Party>,
     commits: BTreeMap<CommitId, Commit>,
     abandons: Abandons,
     ended: EndedSessions,
@@ -174,7 +175,7 @@ impl<W: World> Host<W> {
             departing: BTreeMap::new(),
             warps: BTreeMap::new(),
             next_warp: 1,
-            wanted: BTreeMap::new(),
+            parties: BTreeMap::new(),
             commits: BTreeMap::new(),
             abandons: Abandons::default(),
             ended: EndedSessions::default(),

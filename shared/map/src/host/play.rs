@@ -14,7 +14,7 @@ use super::{
     Host, LinkId, Players,
     outbox::{Outbox, Overflow, Room, Spread},
 };
-use crate::handoff::Passage;
+use crate::handoff::{Handoff, Passage};
 
 impl<W: World> Host<W> {
     /// Something happens to the world, and what it asks for is done.
@@ -30,21 +30,18 @@ impl<W: World> Host<W> {
         match effect {
             Effect::Tell(player, message) => self.tell(player, message, now),
             Effect::Spread(players, message) => self.spread(&players, message, now),
-            // Whose connection is lost cannot be told where to go.
-            Effect::Warp { player, .. } if self.is_lost(player) => {
-                self.happen(Input::Stay(player), now);
-            }
-            Effect::Warp { player, to, arrive } => {
-                self.warp_to_map(player, Passage { to, arrive }, now);
+            Effect::Warp { party, to, arrive } => {
+                let (party, passage) = (self.at_hand(party, now), Passage { to, arrive });
+                match party[..] {
+                    [] => {}
+                    [player] => self.warp_to_map(player, Handoff::begin(passage, now), now),
+                    _ => self.begin_warp_together(party, passage, now),
+                }
             }
             Effect::Instance { template, party } => {
-                let (lost, party): (Vec<_>, Vec<_>) =
-                    party.into_iter().partition(|player| self.is_lost(*player));
-                for player in lost {
-                    self.happen(Input::Stay(player), now);
-                }
+                let party = self.at_hand(party, now);
                 if !party.is_empty() {
-                    self.begin_instance(template, party);
+                    self.begin_instance(template, party, now);
                 }
             }
             Effect::Book(player, entry) => {
@@ -58,6 +55,16 @@ impl<W: World> Host<W> {
                 self.depart(player, reason, Some(failure), now);
             }
         }
+    }
+
+    /// Those of a party who can go: whose connection is lost cannot be told where to.
+    fn at_hand(&mut self, party: Vec<EntityId>, now: Instant) -> Vec<EntityId> {
+        let (lost, party): (Vec<_>, Vec<_>) =
+            party.into_iter().partition(|player| self.is_lost(*player));
+        for player in lost {
+            self.happen(Input::Stay(player), now);
+        }
+        party
     }
 
     /// What a connection says, unless it is not its player's any more.

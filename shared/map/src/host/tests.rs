@@ -23,6 +23,7 @@ mod crashing;
 mod emptying;
 mod instances;
 mod reconnecting;
+mod together;
 mod warping;
 
 fn town() -> MapPlan {

@@ -41,11 +41,17 @@ pub(super) struct Warp {
 }
 
 impl<W: World> Host<W> {
-    /// Hands a frozen player over to whichever server of a map the Cluster names.
-    pub(super) fn warp_to_map(&mut self, entity: EntityId, passage: Passage, now: Instant) {
+    /// Hands a frozen player over to a server of a map.
+    pub(super) fn warp_to_map(
+        &mut self,
+        entity: EntityId,
+        begun: (Handoff, Vec<Step>),
+        now: Instant,
+    ) {
         let Some(mut state) = self.state_of(entity) else { return };
+        let passage = begun.0.passage();
         (state.map, state.position) = (passage.to.clone(), passage.arrive);
-        self.begin_warp(entity, state, Handoff::begin(passage, now), now);
+        self.begin_warp(entity, state, begun, now);
     }
 
     /// Hands a frozen player over to an instance. What is saved says where it comes back to.
@@ -57,7 +63,7 @@ impl<W: World> Host<W> {
     ) {
         let Some(state) = self.state_of(entity) else { return };
         let passage = Passage { to: target.map.clone(), arrive: None };
-        self.begin_warp(entity, state, Handoff::begin_at(passage, target, now), now);
+        self.begin_warp(entity, state, Handoff::begin_instance(passage, target, now), now);
     }
 
     fn begin_warp(
@@ -116,7 +122,7 @@ impl<W: World> Host<W> {
                     answer => self.answer(warp, Answer::Reserved(answer), now),
                 }
             }
-            Outcome::Spawned(instance, spawned) => self.instance_spawned(instance, spawned, now),
+            Outcome::Placed(party, placed) => self.party_placed(party, placed, now),
             Outcome::Written(..)
             | Outcome::Committed(..)
             | Outcome::Abandoned(..)

@@ -250,7 +250,7 @@ impl Simulation {
                 return self.call(Caller::Nobody, Some(index), to, ask, CANCEL);
             }
             // Sessions and instances are not simulated.
-            Job::Sweep(_) | Job::Spawn(..) | Job::Retire(_) => return,
+            Job::Sweep(_) | Job::Spawn(..) | Job::RouteParty(..) | Job::Retire(_) => return,
         };
         let caller = Caller::Host(index, own.incarnation, told);
         self.call(caller, Some(index), to, ask, patience);

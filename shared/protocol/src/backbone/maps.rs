@@ -138,6 +138,24 @@ pub struct Route {
     /// Which channel; `None` for any with room.
     #[serde(default)]
     pub channel: Option<Channel>,
+    /// How many go together: they are sent to one Map Server if any has room for all of them.
+    #[serde(default = "one")]
+    pub party: u32,
+    /// The Map Server that their party is on: theirs too while it has room, even beyond the number
+    /// of players that maps are filled up to.
+    #[serde(default)]
+    pub beside: Option<ServerId>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Route {
+    /// One character, to any channel.
+    pub fn to(map: MapName) -> Self {
+        Self { map, channel: None, party: 1, beside: None }
+    }
 }
 
 /// Here.

@@ -29,6 +29,10 @@ pub struct ClusterStatus {
     pub pending: Vec<Pending>,
     /// Map Servers that are being emptied.
     pub draining: Vec<ServerId>,
+    /// What somebody ordered to be emptied, with what is left of each countdown. It holds until it
+    /// is aborted or nothing of that name is left, whoever leads.
+    #[serde(default)]
+    pub drains: Vec<Drain>,
 }
 
 /// One map.
@@ -144,6 +148,9 @@ pub struct Enqueue {
     /// Which channel; `None` for any with room.
     #[serde(default)]
     pub channel: Option<Channel>,
+    /// The Map Server that its party is on: its own too while it has room.
+    #[serde(default)]
+    pub beside: Option<ServerId>,
 }
 
 /// A place, or a position in the queue.

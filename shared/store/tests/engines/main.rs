@@ -11,6 +11,7 @@ mod accounts;
 mod characters;
 mod database;
 mod desired;
+mod drains;
 mod lease;
 mod ledger;
 mod model;

@@ -196,7 +196,7 @@ fn a_portal_takes_along_who_walks_in_and_again_only_after_a_step_out() {
     let mut town = town();
     town.join("Ada").walk("Ada", 26.0, 15.0).tick(40);
     let ada = town.id("Ada");
-    let warp = |effect: &Effect| matches!(effect, Effect::Warp { player, to, arrive: Some(_) } if *player == ada && to.as_str() == "forest");
+    let warp = |effect: &Effect| matches!(effect, Effect::Warp { party, to, arrive: Some(_) } if *party == [ada] && to.as_str() == "forest");
     town.expect_effect("the warp", warp);
     let there = town.entity("Ada").position();
     town.walk("Ada", 1.0, 1.0).say("Ada", "hi").send("Ada", Act::Dig).tick(5);

@@ -50,18 +50,19 @@ fn those_who_step_in_together_get_one_dungeon_between_them() {
 }
 
 #[test]
-fn alone_or_after_a_parting_one_goes_alone_and_other_portals_take_one_only() {
+fn alone_or_after_a_parting_one_goes_alone_and_other_portals_take_the_party_too() {
     let mut forest = forest();
     forest.send("Ada", agree("owls")).send("Bob", agree("owls"));
     forest.send("Bob", json!({ "type": "party" }));
     let members = vec!["Bob".to_owned()];
     forest.expect("Bob", &Output::Party { members }).walk("Ada", 40.0, 32.0).tick(SECOND);
     goes(&mut forest, &["Ada"]);
-    forest.send("Cy", agree("owls")).walk("Cy", 20.0, 32.0).tick(2 * SECOND);
-    let cy = forest.id("Cy");
+    forest.send("Cy", agree("owls")).send("Eve", agree("owls")).walk("Eve", 24.0, 32.0);
+    forest.tick(3 * SECOND).walk("Cy", 20.0, 32.0).tick(2 * SECOND);
+    let both = [forest.id("Cy"), forest.id("Eve")];
     forest.expect_effect(
         "a warp",
-        |effect| matches!(effect, Effect::Warp { player, .. } if *player == cy),
+        |effect| matches!(effect, Effect::Warp { party, .. } if *party == both),
     );
 }
 

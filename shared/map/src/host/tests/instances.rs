@@ -5,7 +5,7 @@ fn dungeon() -> Box<MapServer> {
 }
 
 /// Walks a player into the portal of the dungeon; gives which instance was asked for.
-fn ask_for_instance(world: &mut Rig, client: &Client) -> InstanceId {
+fn ask_for_instance(world: &mut Rig, client: &Client) -> PartyId {
     let to = Position { x: 10.0, y: 15.0 };
     world.host.input(client.entity, PlayInput::Walk { to, seq: 0 }, world.now);
     world.ticks(60);
@@ -20,7 +20,7 @@ fn a_player_goes_to_the_instance_and_what_is_saved_is_where_it_comes_back_to() {
     let mut world = Rig::new();
     let ada = world.player();
     let instance = ask_for_instance(&mut world, &ada);
-    world.outcome(Outcome::Spawned(instance, Ok(dungeon())));
+    world.outcome(Outcome::Placed(instance, Ok(dungeon())));
     let Job::Seat(warp, target, seat) = world.job() else { panic!("no seat was asked for") };
     assert!(seat.instance && target.server.as_str() == "dungeon-1");
     let seat = SeatReserved { ticket: Ticket::from_bytes([7; 32]), kept_ms: 10_000 };
@@ -41,7 +41,7 @@ fn without_an_instance_the_player_is_told_and_plays_on() {
     let instance = ask_for_instance(&mut world, &ada);
     ada.read();
     let failure = Failure::new(Code::NoSpawner, "no spawner is up; start a map-spawn");
-    world.outcome(Outcome::Spawned(instance, Err(failure.clone())));
+    world.outcome(Outcome::Placed(instance, Err(failure.clone())));
     let map = "dungeon".parse().unwrap();
     assert_eq!(ada.told(), [PlayMessage::WarpRefused { map, failure }]);
     let to = Position { x: 20.0, y: 15.0 };
@@ -57,7 +57,7 @@ fn an_instance_whose_party_has_gone_before_it_was_up_is_ended() {
     let instance = ask_for_instance(&mut world, &ada);
     world.host.input(ada.entity, PlayInput::Leave, world.now);
     world.released_state();
-    world.outcome(Outcome::Spawned(instance, Ok(dungeon())));
+    world.outcome(Outcome::Placed(instance, Ok(dungeon())));
     assert!(matches!(world.job(), Job::Retire(server) if server.as_str() == "dungeon-1"));
 }
 
