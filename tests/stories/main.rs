@@ -39,6 +39,7 @@ mod services;
 mod spawn_commands;
 mod spawners_side_by_side;
 mod stale_owner;
+mod together;
 mod two_centrals;
 mod two_with_one_id;
 mod up;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use client::Reason;
+use client::{ClientEvent, Reason};
 use harness::{
     Admin, Postgres, Program, Proxy, Recorder, Rig, SOON,
     micro::ask_everybody,
@@ -103,6 +103,34 @@ async fn the_other_one_leads_when_the_leader_is_killed_and_players_play_on() {
     let dan = rig.player_on_map("Dan").await;
     dan.sees("Bob").await;
     assert_eq!(rig.peers().await.maps.len(), 2);
+}
+
+#[tokio::test]
+async fn a_drain_goes_on_under_the_next_leader_until_it_is_taken_back() {
+    let (mut rig, other, heard) = two_centrals().await;
+    let mut ada = rig.player_on_map("Ada").await;
+    let drain = ["drain", "--map", "town", "--countdown-s", "60", "--reason", "new walls"];
+    let (status, _, err) = rig.mmo(&drain).run(SOON).await;
+    assert!(status.success(), "{err}");
+    let countdown = |event| match event {
+        ClientEvent::Emptying { countdown_ms, .. } => Some(countdown_ms),
+        _ => None,
+    };
+    let first = ada.event(SOON, "being told", countdown).await.unwrap();
+    rig.kill_central();
+    leads(&heard, "central-2").await;
+    // The map is told anew, of what is left.
+    let second = ada.event(SOON, "being told again", countdown).await.unwrap();
+    assert!(second < first, "{second:?} {first:?}");
+    let (_, out, _) = rig.mmo(&["status"]).run(SOON).await;
+    assert!(out.contains("map town is to be empty in"), "{out}");
+    let (status, _, err) = rig.mmo(&["drain", "--map", "town", "--abort"]).run(SOON).await;
+    assert!(status.success(), "{err}");
+    assert_eq!(ada.event(SOON, "that it is called off", countdown).await, None);
+    let (_, out, _) = rig.mmo(&["status"]).run(SOON).await;
+    assert!(!out.contains("is to be empty"), "{out}");
+    rig.central_address = other;
+    rig.player_on_map("Bob").await.sees("Ada").await;
 }
 
 #[tokio::test]
