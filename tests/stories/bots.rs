@@ -88,3 +88,22 @@ async fn a_bare_server_answers_every_input() {
     let all = all.filter(|line| line["of"] == "all").collect::<Vec<_>>();
     assert!(matches!(&all[..], [one] if one["clients"] == 20), "{out}");
 }
+
+#[tokio::test]
+async fn a_killed_map_is_replaced_and_a_bound_that_is_missed_fails() {
+    let rig = Rig::with_maps("forest:2").await;
+    let replace = |name: &str, more: &[&str]| {
+        Program::new(name, program("bots"), rig.folder())
+            .args(["replace", "--nats", &rig.nats.url(), "--count", "3", "--rest-s", "0", "--json"])
+            .args(more)
+    };
+    let (status, report, err) = measured(replace("replace", &[])).await;
+    assert!(status.success(), "{err}");
+    assert_eq!(report["missed"]["count"], 3);
+    let (missed, replaced) =
+        (number(&report, "/missed/p99_ms"), number(&report, "/replaced/p99_ms"));
+    assert!(missed < 1_000.0 && missed < replaced, "{report}");
+    rig.maps_up(2).await;
+    let (status, _, err) = measured(replace("strict", &["--max-p99-ms", "0"])).await;
+    assert!(!status.success() && err.contains("more than 0 ms"), "{err}");
+}

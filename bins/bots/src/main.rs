@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`walk`]: thousands of players who walk.
 //! - [`journey`]: the way of a player, again and again.
-//! - [`warp`]: from map to map. [`spawn`]: from a command to a Map Server.
+//! - [`warp`]: from map to map. [`spawn`]: from a command to a Map Server. [`replace`]: from the end
+//!   of one to another in its place. [`link`]: how these two reach NATS.
 //! - [`company`]: accounts and characters for it. [`times`]: how long something took.
 //! - [`lobby`]: a bot's talk with Central. [`entrance`]: from a kept seat onto the map.
 //! - [`process`]: what a process takes of the machine. [`descriptors`]: room for many sockets.
@@ -14,8 +15,10 @@ mod company;
 mod descriptors;
 mod entrance;
 mod journey;
+mod link;
 mod lobby;
 mod process;
+mod replace;
 mod spawn;
 mod times;
 mod walk;
@@ -42,6 +45,8 @@ enum Command {
     Warp(warp::Warp),
     /// Have Map Servers started and stopped
     Spawn(spawn::Spawn),
+    /// Have Map Servers killed or hung, and measure how soon each is replaced
+    Replace(replace::Replace),
 }
 
 // One thread, so that one core carries all bots and the server has the others.
@@ -52,6 +57,7 @@ async fn main() -> ExitCode {
         Command::Journey(journey) => journey.run().await,
         Command::Warp(warp) => warp.run().await,
         Command::Spawn(spawn) => spawn.run().await,
+        Command::Replace(replace) => replace.run().await,
     };
     match done {
         Ok(code) => code,

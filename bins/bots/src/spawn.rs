@@ -1,52 +1,35 @@
 //! From a command to a Map Server that takes players.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::{Args, value_parser};
-use nats::{Backbone, Options};
+use nats::Backbone;
 use protocol::{
-    MapName, Realm, ServerId,
+    MapName, ServerId,
     backbone::{
         maps::ListPeers,
         spawners::{SpawnMap, StopMap},
     },
     frame::{Encoding, Role},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::{
     data,
+    link::Link,
     lobby::{CONNECT, PROGRAM},
-    talk,
     times::Times,
 };
 
-/// How long a NATS server has to answer.
-const REACH: Duration = Duration::from_secs(3);
 /// The Cluster gives a spawner 12 s.
 const PATIENCE: Duration = Duration::from_secs(13);
 
 /// What `bots spawn` is told.
 #[derive(Debug, Args)]
 pub(crate) struct Spawn {
-    /// Where NATS is
-    #[arg(
-        long = "nats",
-        value_name = "URL",
-        env = "NATS_URL",
-        hide_env_values = true,
-        default_value = "nats://127.0.0.1:4222"
-    )]
-    nats_url: String,
-
-    /// NATS credentials file (.creds), for servers that use JWT
-    #[arg(long, env = "NATS_CREDS")]
-    nats_creds: Option<PathBuf>,
-
-    /// The world that is meant
-    #[arg(long, env = "MMO_REALM", default_value = "main")]
-    realm: Realm,
+    #[command(flatten)]
+    link: Link,
 
     /// Which map
     #[arg(long, default_value = "forest")]
@@ -68,7 +51,7 @@ pub(crate) struct Spawn {
 impl Spawn {
     /// Starts and stops Map Servers, and judges.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let backbone = self.connect().await?;
+        let backbone = self.link.connect().await?;
         let mut times = Times::new()?;
         for _ in 0..self.count {
             let command = Instant::now();
@@ -80,13 +63,7 @@ impl Spawn {
         let spread = times.spread();
         let text = || format!("spawn: {spread}");
         data(&if self.json { serde_json::to_string(&spread)? } else { text() });
-        Ok(match self.max_p99_ms {
-            Some(bound) if spread.p99_ms > bound => {
-                talk(&format!("bots: p99 is {:.1} ms, more than {bound} ms", spread.p99_ms));
-                ExitCode::FAILURE
-            }
-            _ => ExitCode::SUCCESS,
-        })
+        Ok(spread.judge(self.max_p99_ms))
     }
 
     /// Commands a Map Server, and has it greet a client.
@@ -103,17 +80,5 @@ impl Spawn {
             (_, Role::Map) => Ok(id),
             (_, Role::Central) => bail!("{id} is Central, not a Map Server"),
         }
-    }
-
-    async fn connect(&self) -> anyhow::Result<Backbone> {
-        let options = Options {
-            url: self.nats_url.clone(),
-            credentials: self.nats_creds.clone(),
-            realm: self.realm.clone(),
-            role: "operator".to_owned(),
-            id: format!("bots-{}", std::process::id()),
-        };
-        let connected = timeout(REACH, Backbone::connect(options)).await;
-        Ok(connected.context("NATS does not answer; see --nats")??)
     }
 }

@@ -1,9 +1,11 @@
 //! How long something took, again and again.
 
-use std::{fmt, time::Duration};
+use std::{fmt, process::ExitCode, time::Duration};
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
+
+use crate::talk;
 
 /// To a thousandth, from 1 µs to 5 minutes.
 #[derive(Debug)]
@@ -36,6 +38,19 @@ impl Times {
             p50_ms: ms(self.0.value_at_quantile(0.5)),
             p99_ms: ms(self.0.value_at_quantile(0.99)),
             max_ms: ms(self.0.max()),
+        }
+    }
+}
+
+impl Spread {
+    /// Whether the 99th percentile is no longer than a bound, if there is one; says so if it is.
+    pub(crate) fn judge(&self, max_p99_ms: Option<f64>) -> ExitCode {
+        match max_p99_ms {
+            Some(bound) if self.p99_ms > bound => {
+                talk(&format!("bots: p99 is {:.1} ms, more than {bound} ms", self.p99_ms));
+                ExitCode::FAILURE
+            }
+            _ => ExitCode::SUCCESS,
         }
     }
 }

@@ -19,7 +19,6 @@ use crate::{
     data,
     entrance::{Place, arrive},
     lobby::Lobby,
-    talk,
     times::{Spread, Times},
 };
 
@@ -85,18 +84,7 @@ impl Warp {
         stay.connection.send(&PlayInput::Leave).await?;
         let report = Report { warp: warp.spread(), handoff: handoff.spread() };
         data(&if self.json { serde_json::to_string(&report)? } else { report.text() });
-        Ok(self.judge(&report))
-    }
-
-    fn judge(&self, report: &Report) -> ExitCode {
-        match self.max_p99_ms {
-            Some(bound) if report.warp.p99_ms > bound => {
-                let p99 = report.warp.p99_ms;
-                talk(&format!("bots: p99 is {p99:.1} ms, more than {bound} ms"));
-                ExitCode::FAILURE
-            }
-            _ => ExitCode::SUCCESS,
-        }
+        Ok(report.warp.judge(self.max_p99_ms))
     }
 }
 
