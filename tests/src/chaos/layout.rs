@@ -1,14 +1,21 @@
-//! The cluster that is hurt: three machines, two maps, two channels of each.
+//! The cluster that is hurt: two Centrals, three machines, two maps, two channels of each.
 
 use std::{fmt::Write as _, fs, path::Path};
 
 use protocol::Position;
 
+/// Centrals, by id. One leads; half of the players come to each.
+pub const CENTRALS: [&str; 2] = ["central-1", "central-2"];
 /// Spawners, by id, with the maps that each runs.
 pub const SPAWNERS: [(&str, &[&str]); 3] =
     [("spawn-1", &["plaza"]), ("spawn-2", &["grove"]), ("spawn-3", &["plaza", "grove"])];
 /// Map Servers: the place of the spawner, and the map.
 pub const MAPS: [(usize, &str); 4] = [(0, "plaza"), (1, "grove"), (2, "plaza"), (2, "grove")];
+/// What is meant to run: just that. What is missing for long is started on another machine, and the
+/// one that is too much then ends once nobody is there.
+const DESIRED: &str = "\
+    [maps.plaza]\nmin_channels = 2\nmax_channels = 2\nidle_s = 2\n\
+    [maps.grove]\nmin_channels = 2\nmax_channels = 2\nidle_s = 2\n";
 /// What is sold, in the order in which everybody buys it, over and over. There are three, so that
 /// a purchase that was undone shows: who wears what comes before the last was robbed of the last.
 pub const GOODS: [&str; 3] = ["bread", "herbs", "blades"];
@@ -39,6 +46,16 @@ pub fn write_maps(folder: &Path) -> std::path::PathBuf {
         fs::write(maps.join(format!("{map}.tmx")), map_text(other)).expect("a map");
     }
     maps
+}
+
+/// The file for `MMO_DESIRED`.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn write_desired(folder: &Path) -> std::path::PathBuf {
+    let file = folder.join("desired.toml");
+    fs::write(&file, DESIRED).expect("what is meant to run");
+    file
 }
 
 fn map_text(other: &str) -> String {

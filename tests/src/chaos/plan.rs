@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
-use super::layout::{MAPS, SPAWNERS};
+use super::layout::{CENTRALS, MAPS, SPAWNERS};
 use crate::proxy::Cut;
 
 /// Before the first fault, so that there is somebody at play.
@@ -13,11 +13,11 @@ const BEFORE: Duration = Duration::from_secs(2);
 /// by all others.
 const REST: Duration = Duration::from_secs(3);
 
-/// A process. Spawners and Map Servers by their places in the layout.
+/// A process. Those that there are several of by their places in the layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
-    /// Central, which carries the Cluster.
-    Central,
+    /// Central, which may carry the Cluster.
+    Central(usize),
     /// A Map Spawn Server.
     Spawner(usize),
     /// A Map Server.
@@ -32,9 +32,9 @@ pub enum Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Link {
     /// Central to NATS.
-    CentralNats,
+    CentralNats(usize),
     /// Central to Redis.
-    CentralRedis,
+    CentralRedis(usize),
     /// A spawner to NATS.
     SpawnerNats(usize),
     /// A spawner's Map Servers to NATS.
@@ -100,19 +100,20 @@ pub fn plan(seed: u64, length: Duration, count: usize) -> Vec<Fault> {
 
 /// One fault of each kind, with one of each kind of server.
 fn kinds(rng: &mut StdRng) -> Vec<What> {
+    let central = |rng: &mut StdRng| rng.random_range(0..CENTRALS.len());
     let spawner = |rng: &mut StdRng| rng.random_range(0..SPAWNERS.len());
     let map = |rng: &mut StdRng| rng.random_range(0..MAPS.len());
     let mut kinds = Vec::new();
     for make in [What::Kill, What::Hang, What::Restart] {
-        kinds.extend([Service::Central, Service::Nats, Service::Redis].map(make));
+        kinds.extend([Service::Central(central(rng)), Service::Nats, Service::Redis].map(make));
         kinds.extend([make(Service::Spawner(spawner(rng))), make(Service::Map(map(rng)))]);
     }
     // What leaves stale copies that have something to save, and do not know yet, comes thrice.
     kinds.extend([What::Hang(Service::Map(map(rng))), What::Hang(Service::Map(map(rng)))]);
     for _ in 0..2 {
         let links = [
-            Link::CentralNats,
-            Link::CentralRedis,
+            Link::CentralNats(central(rng)),
+            Link::CentralRedis(central(rng)),
             Link::SpawnerNats(spawner(rng)),
             Link::MapsNats(spawner(rng)),
             Link::MapsRedis(spawner(rng)),
@@ -173,7 +174,7 @@ impl fmt::Display for What {
 impl Service {
     fn kind(self) -> &'static str {
         match self {
-            Self::Central => "central",
+            Self::Central(_) => "central",
             Self::Spawner(_) => "spawner",
             Self::Map(_) => "map",
             Self::Nats => "nats",
@@ -185,8 +186,8 @@ impl Service {
 impl Link {
     fn kind(self) -> &'static str {
         match self {
-            Self::CentralNats => "central-nats",
-            Self::CentralRedis => "central-redis",
+            Self::CentralNats(_) => "central-nats",
+            Self::CentralRedis(_) => "central-redis",
             Self::SpawnerNats(_) => "spawner-nats",
             Self::MapsNats(_) => "maps-nats",
             Self::MapsRedis(_) => "maps-redis",

@@ -71,7 +71,7 @@ impl Settings {
 pub async fn run(settings: Settings) -> Report {
     let mut theatre = Theatre::start().await;
     let backbone = theatre.rig.backbone().await;
-    is_whole(&mut theatre, &backbone, SOON).await.expect("a whole cluster at the start");
+    is_as_desired(&mut theatre, &backbone, SOON).await.expect("a whole cluster at the start");
     let audit = Audit::start(&theatre.rig.folder().join("waystone.db")).await;
     let watch = Watch::start(&backbone).await;
     let echo = Echo::start(theatre.rig.backbone().await).await;
@@ -79,7 +79,7 @@ pub async fn run(settings: Settings) -> Report {
         Report { seed: settings.seed, seconds: settings.length.as_secs(), ..Report::default() };
     let mut bots = Vec::new();
     for number in 0..settings.bots {
-        let central = &theatre.rig.central_address;
+        let central = &theatre.addresses[number as usize % theatre.addresses.len()];
         bots.push(Box::pin(Bot::new(number, settings.seed, central, &audit)).await);
     }
     report.bots = bots.len();
@@ -105,6 +105,10 @@ pub async fn run(settings: Settings) -> Report {
     let bots = come_back(&mut theatre, bots, &mut report).await;
     is_once(&backbone, &watch, &bots, &mut report).await;
     let bots = leave_and_compare(bots, &mut report).await;
+    // Nobody is there any more whom one Map Server too many would serve.
+    if let Err(missing) = is_as_desired(&mut theatre, &backbone, WHOLE).await {
+        report.is_stuck([missing]);
+    }
     for bot in &bots {
         let changes = audit.of(bot.character).await;
         report.changes += changes.len();
@@ -172,18 +176,46 @@ async fn is_whole(
     limit: Duration,
 ) -> Result<(), String> {
     let start = Instant::now();
-    while theatre.is_whole(backbone).await.is_none() {
-        if start.elapsed() > limit {
-            let known = theatre.rig.peers().await;
-            let maps = known.maps.iter().map(|map| map.server.to_string());
-            let spawners = known.spawners.iter().map(|spawner| spawner.spawner.to_string());
-            let known: Vec<String> = maps.chain(spawners).collect();
-            return Err(format!("after {limit:?} the Cluster knows only {known:?}"));
-        }
-        theatre.clear_held(backbone).await;
-        theatre.tend();
-        sleep(TURN).await;
+    while !theatre.is_whole(backbone).await {
+        wait_on(theatre, backbone, start, limit).await?;
     }
+    Ok(())
+}
+
+/// # Errors
+/// What runs instead, in words.
+async fn is_as_desired(
+    theatre: &mut Theatre,
+    backbone: &Backbone,
+    limit: Duration,
+) -> Result<(), String> {
+    let start = Instant::now();
+    while !theatre.is_as_desired(backbone).await {
+        wait_on(theatre, backbone, start, limit).await?;
+    }
+    Ok(())
+}
+
+/// Looks after the cluster for a turn.
+///
+/// # Errors
+/// When the limit has passed: what the Cluster knows.
+async fn wait_on(
+    theatre: &mut Theatre,
+    backbone: &Backbone,
+    start: Instant,
+    limit: Duration,
+) -> Result<(), String> {
+    if start.elapsed() > limit {
+        let known = theatre.rig.peers().await;
+        let maps = known.maps.iter().map(|map| map.server.to_string());
+        let spawners = known.spawners.iter().map(|spawner| spawner.spawner.to_string());
+        let known: Vec<String> = maps.chain(spawners).collect();
+        return Err(format!("after {limit:?} the Cluster knows {known:?}"));
+    }
+    theatre.clear_held(backbone).await;
+    theatre.tend();
+    sleep(TURN).await;
     Ok(())
 }
 

@@ -10,14 +10,15 @@ use std::{
 
 use nats::Backbone;
 use protocol::backbone::{
-    maps::{ListPeers, MapServer},
+    maps::ListPeers,
+    operations::GetStatus,
     spawners::{ChildState, ClearChild, ListChildren},
 };
 use rustix::process::Signal;
 
 use super::{
     keep::Keep,
-    layout::{MAPS, SPAWNERS, write_maps},
+    layout::{CENTRALS, MAPS, SPAWNERS, write_desired, write_maps},
     plan::{Link, Service, What},
 };
 use crate::{
@@ -35,7 +36,9 @@ const GRACE: Duration = Duration::from_secs(12);
 /// The cluster. Dropped, it ends in the order of the fields.
 pub struct Theatre {
     machines: Vec<Machine>,
-    central: Keep,
+    centrals: Vec<Keep>,
+    /// Where the Centrals listen for clients.
+    pub addresses: Vec<String>,
     /// Everything else.
     pub rig: Rig,
     links: BTreeMap<Link, Proxy>,
@@ -61,9 +64,11 @@ impl Theatre {
         let mut rig = Rig::empty().await;
         // They come back on their ports; nobody must take these meanwhile.
         rig.nats = NatsServer::start_at(rig.folder(), quiet_port()).await;
-        rig.central_address = format!("127.0.0.1:{}", quiet_port());
+        let addresses: Vec<String> =
+            CENTRALS.iter().map(|_| format!("127.0.0.1:{}", quiet_port())).collect();
         let links = open_links(&rig).await;
         let maps_folder = write_maps(rig.folder());
+        write_desired(rig.folder());
         let machine = |(id, _): &(&str, &[&str])| Machine {
             spawner: Keep::new(id),
             orphans: Orphans(Vec::new()),
@@ -71,14 +76,15 @@ impl Theatre {
         };
         let mut theatre = Self {
             machines: SPAWNERS.iter().map(machine).collect(),
-            central: Keep::new("central"),
+            centrals: CENTRALS.map(Keep::new).into(),
+            addresses,
             rig,
             links,
             hung: BTreeMap::new(),
             maps_folder,
             ended_by_themselves: Vec::new(),
         };
-        theatre.start_central();
+        (0..CENTRALS.len()).for_each(|place| theatre.start_central(place));
         (0..SPAWNERS.len()).for_each(|place| theatre.start_spawner(place));
         theatre
     }
@@ -87,9 +93,9 @@ impl Theatre {
     /// started.
     pub async fn begin(&mut self, what: What) -> bool {
         match what {
-            What::Kill(Service::Central) => self.central.down(Signal::KILL),
-            What::Restart(Service::Central) => self.central.down(Signal::TERM),
-            What::Hang(Service::Central) => self.central.signal(Signal::STOP),
+            What::Kill(Service::Central(place)) => self.centrals[place].down(Signal::KILL),
+            What::Restart(Service::Central(place)) => self.centrals[place].down(Signal::TERM),
+            What::Hang(Service::Central(place)) => self.centrals[place].signal(Signal::STOP),
             What::Kill(Service::Spawner(place)) => {
                 let machine = self.machine(place);
                 let pid = machine.spawner.process.as_ref().map(Process::id);
@@ -125,11 +131,11 @@ impl Theatre {
     /// Mends what a fault broke. What is started is not waited for.
     pub async fn end(&mut self, what: What) {
         match what {
-            What::Kill(Service::Central) | What::Restart(Service::Central) => {
-                self.central.kill();
-                self.start_central();
+            What::Kill(Service::Central(place)) | What::Restart(Service::Central(place)) => {
+                self.centrals[place].kill();
+                self.start_central(place);
             }
-            What::Hang(Service::Central) => self.central.signal(Signal::CONT),
+            What::Hang(Service::Central(place)) => self.centrals[place].signal(Signal::CONT),
             What::Kill(Service::Spawner(place)) | What::Restart(Service::Spawner(place)) => {
                 self.machine(place).ending = Some(Instant::now());
             }
@@ -162,9 +168,11 @@ impl Theatre {
 
     /// Starts again what has ended.
     pub fn tend(&mut self) {
-        if let Some(last_words) = self.central.has_ended_by_itself() {
-            self.ended_by_themselves.push(last_words);
-            self.start_central();
+        for place in 0..CENTRALS.len() {
+            if let Some(last_words) = self.centrals[place].has_ended_by_itself() {
+                self.ended_by_themselves.push(last_words);
+                self.start_central(place);
+            }
         }
         for place in 0..self.machines.len() {
             let machine = self.machine(place);
@@ -181,13 +189,19 @@ impl Theatre {
         }
     }
 
-    /// Whether the Cluster knows every Map Server and every spawner of the layout, and nothing is
-    /// left to be started.
-    pub async fn is_whole(&self, backbone: &Backbone) -> Option<Vec<MapServer>> {
+    /// Whether every spawner is back, and the Cluster runs at least what is desired.
+    pub async fn is_whole(&self, backbone: &Backbone) -> bool {
         let is_ending = self.machines.iter().any(|machine| machine.ending.is_some());
-        let peers = backbone.call(&(), ListPeers {}).await.ok()?;
-        let is_whole = peers.maps.len() == MAPS.len() && peers.spawners.len() == SPAWNERS.len();
-        (is_whole && !is_ending).then_some(peers.maps)
+        let Ok(peers) = backbone.call(&(), ListPeers {}).await else { return false };
+        let Ok(status) = backbone.call(&(), GetStatus {}).await else { return false };
+        let runs = status.settled && status.maps.iter().all(|map| map.ready >= map.wanted);
+        runs && peers.spawners.len() == SPAWNERS.len() && !is_ending
+    }
+
+    /// Whether just what is desired runs: what was started in place of another has ended.
+    pub async fn is_as_desired(&self, backbone: &Backbone) -> bool {
+        let peers = backbone.call(&(), ListPeers {}).await;
+        self.is_whole(backbone).await && peers.is_ok_and(|peers| peers.maps.len() == MAPS.len())
     }
 
     /// Has those started again that crashed too often, as an operator would.
@@ -234,14 +248,17 @@ impl Theatre {
         all.find(|id| arguments(*id).iter().any(|argument| argument == map))
     }
 
-    fn start_central(&mut self) {
+    fn start_central(&mut self, place: usize) {
         let program = self
             .rig
             .central_program()
-            .env("NATS_URL", self.nats_url(Link::CentralNats))
-            .env("REDIS_URL", self.redis_url(Link::CentralRedis))
+            .env("MMO_ID", CENTRALS[place])
+            .env("MMO_LISTEN", &self.addresses[place])
+            .env("NATS_URL", self.nats_url(Link::CentralNats(place)))
+            .env("REDIS_URL", self.redis_url(Link::CentralRedis(place)))
+            .env("MMO_DESIRED", self.rig.folder().join("desired.toml"))
             .env("MMO_START_MAP", MAPS[0].1);
-        self.central.start(program);
+        self.centrals[place].start(program);
     }
 
     fn start_spawner(&mut self, place: usize) {
@@ -273,7 +290,11 @@ impl Theatre {
 async fn open_links(rig: &Rig) -> BTreeMap<Link, Proxy> {
     let nats = Server::Tcp(rig.nats.address().to_owned());
     let redis = Server::Unix(rig.folder().join("redis.sock"));
-    let mut wanted = vec![(Link::CentralNats, nats.clone()), (Link::CentralRedis, redis.clone())];
+    let mut wanted = Vec::new();
+    for place in 0..CENTRALS.len() {
+        wanted.push((Link::CentralNats(place), nats.clone()));
+        wanted.push((Link::CentralRedis(place), redis.clone()));
+    }
     for place in 0..SPAWNERS.len() {
         wanted.push((Link::SpawnerNats(place), nats.clone()));
         wanted.push((Link::MapsNats(place), nats.clone()));
