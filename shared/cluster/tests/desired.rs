@@ -603,6 +603,27 @@ fn a_new_spawner_gets_its_share_of_the_empty_maps_when_asked_to() {
 }
 
 #[test]
+fn several_new_spawners_get_their_share_each_and_asking_twice_moves_nothing_more() {
+    let mut bench = Bench::new(r#"{"maps":{"town":{"min_channels":6,"max_channels":6}}}"#);
+    bench.spawner("old", 8);
+    bench.wait(4 * SECOND);
+    bench.spawner("new-a", 8);
+    bench.spawner("new-b", 8);
+    bench.wait(3 * SECOND);
+    let Answer::Draining(moved) = bench.ask(Asked::Rebalance).unwrap() else { panic!() };
+    assert_eq!(moved.servers.len(), 4);
+    // Some leave still, some are missing, some are just starting.
+    for _ in 0..80 {
+        let Answer::Draining(moved) = bench.ask(Asked::Rebalance).unwrap() else { panic!() };
+        assert_eq!(moved.servers, []);
+        bench.wait(SECOND / 10);
+    }
+    let on =
+        |id: &str| bench.of("town").iter().filter(|town| town.as_str().starts_with(id)).count();
+    assert_eq!((on("old"), on("new-a"), on("new-b")), (2, 2, 2));
+}
+
+#[test]
 fn a_later_leader_listens_before_it_starts_anything() {
     let mut bench = Bench::new(r#"{"maps":{"town":{}}}"#);
     let desired = DesiredState {
