@@ -137,6 +137,9 @@ impl Cluster {
             _ if waits => 0,
             missing => missing,
         };
+        if starts > 0 {
+            effort.missing_since = None; // what is missing after this is missing anew
+        }
         for _ in 0..starts {
             if let Err(failure) = self.start(None, map, None, false, now + START_WITHIN, now, out) {
                 self.efforts.failed(map, &failure, now);

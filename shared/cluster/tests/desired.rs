@@ -315,6 +315,22 @@ fn one_that_its_spawner_starts_again_or_holds_is_not_replaced() {
 }
 
 #[test]
+fn one_that_is_lost_right_after_its_start_is_waited_for_as_long_as_any_other() {
+    let mut bench = Bench::new(r#"{"maps":{"town":{}}}"#);
+    bench.spawner("s", 8);
+    while bench.started.is_empty() {
+        bench.wait(TICK);
+    }
+    let (map, _) = bench.maps.remove(0);
+    let reason = "it crashed".to_owned();
+    bench.ask(Asked::LeaveMap(LeaveMap { life: map.life(), reason })).unwrap();
+    bench.wait(SECOND);
+    assert_eq!(bench.started.len(), 1, "its spawner may be about to start it again");
+    bench.wait(SECOND);
+    assert_eq!(bench.started.len(), 2);
+}
+
+#[test]
 fn a_start_that_fails_is_tried_again_ever_more_slowly() {
     let mut bench = Bench::new(r#"{"maps":{"town":{}}}"#);
     bench.spawner("s", 8);
