@@ -9,6 +9,7 @@
 //! - [`rig`]: a whole cluster.
 //! - [`player`]: a client who is logged in, or on a map.
 //! - [`raw`]: a client's socket without the client, for what the client would never say.
+//! - [`earlier`]: a spawner and Map Servers of an earlier release, for updates.
 //! - [`cable`]: a way to a server that is pulled out, for the connections that there are.
 //! - [`recorder`]: what servers said, in order. `typed`: a request as somebody types it.
 //! - [`proxy`]: a link to a server that can be cut and mended.
@@ -27,6 +28,7 @@
 pub mod admin;
 pub mod cable;
 pub mod chaos;
+pub mod earlier;
 pub mod micro;
 pub mod nats_server;
 pub mod player;
@@ -42,6 +44,7 @@ pub mod wait;
 
 pub use admin::Admin;
 pub use cable::Cable;
+pub use earlier::Earlier;
 pub use nats_server::NatsServer;
 pub use player::{Player, other_players};
 pub use postgres::Postgres;

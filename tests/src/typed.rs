@@ -1,11 +1,14 @@
 //! A request as somebody types it: `nats req mmo.v1.main.cluster.spawn '{"map":"town"}'`. Bytes on
 //! a socket, so that nothing of our own adds a request id or a deadline.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
     time::timeout,
 };
@@ -21,13 +24,16 @@ pub(crate) async fn ask(
     payload: &str,
     limit: Duration,
 ) -> Result<Value, String> {
+    // Several may ask at once, and none may hear another one's answer.
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let inbox = format!("_INBOX.typed.{}", ASKED.fetch_add(1, Relaxed));
     let asked = async {
         let stream = TcpStream::connect(address).await.expect("NATS");
         let mut stream = BufReader::new(stream);
         let hello = r#"CONNECT {"verbose":false,"headers":true,"no_responders":true}"#;
         let subject = format!("mmo.v1.main.{words}");
         let request = format!(
-            "{hello}\r\nSUB _INBOX.typed 1\r\nPUB {subject} _INBOX.typed {}\r\n{payload}\r\n",
+            "{hello}\r\nSUB {inbox} 1\r\nPUB {subject} {inbox} {}\r\n{payload}\r\n",
             payload.len()
         );
         stream.write_all(request.as_bytes()).await.expect("NATS");
@@ -60,7 +66,7 @@ async fn answer(stream: &mut BufReader<TcpStream>) -> Result<Value, String> {
     }
 }
 
-pub(crate) async fn body(stream: &mut BufReader<TcpStream>, length: &str) -> Vec<u8> {
+pub(crate) async fn body(stream: &mut (impl AsyncRead + Unpin), length: &str) -> Vec<u8> {
     let mut body = vec![0; length.parse().expect("a length")];
     stream.read_exact(&mut body).await.expect("NATS");
     body

@@ -8,7 +8,7 @@
 //! - [`registry`]: Map Servers: registration, beats, silence, view numbers.
 //! - [`fleet`]: Map Spawn Servers and the starts under way.
 //! - [`desired`]: whether what is meant to run makes sense. `census`: what lives. `wishes`: the
-//!   difference, map by map. `reconcile`: what is done about it.
+//!   difference, map by map. `reconcile`: what is done about it. `rebalance`: empty Map Servers move.
 //! - `placement`: which Map Server for a character, which spawner for a map.
 //! - [`parties`]: instances that are promised to a party. [`queue`]: who waits for a place.
 //! - [`drains`]: emptying a part of the cluster. [`orders`]: what was ordered of that, and its copy
@@ -28,6 +28,7 @@ pub mod registry;
 
 mod census;
 mod placement;
+mod rebalance;
 mod reconcile;
 mod status;
 mod wishes;

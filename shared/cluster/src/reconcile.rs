@@ -2,20 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use protocol::{
-    Channel, Failure, MapName, ServerId,
-    backbone::{
-        maps::MapServer,
-        spawners::{Spawner, StartChild},
-    },
-};
+use protocol::{Channel, Failure, MapName, backbone::spawners::StartChild};
 
 use crate::{
     Cluster, START_WITHIN,
     census::{self, Living},
     event::{Caller, Effect},
     fleet::Start,
-    placement,
     wishes::{self, Wish},
 };
 
@@ -94,7 +87,8 @@ impl Cluster {
         }
     }
 
-    fn wishes(&self, now: Duration) -> Vec<(MapName, Wish)> {
+    /// What each map lacks, or has too much of.
+    pub(crate) fn wishes(&self, now: Duration) -> Vec<(MapName, Wish)> {
         let desired = &self.desired.desired;
         if desired.maps.is_empty() && desired.instances.is_empty() {
             return Vec::new(); // nothing to count for, five times a second
@@ -143,6 +137,9 @@ impl Cluster {
             _ if waits => 0,
             missing => missing,
         };
+        if starts > 0 {
+            effort.missing_since = None; // what is missing after this is missing anew
+        }
         for _ in 0..starts {
             if let Err(failure) = self.start(None, map, None, false, now + START_WITHIN, now, out) {
                 self.efforts.failed(map, &failure, now);
@@ -191,43 +188,5 @@ impl Cluster {
         out.push(Effect::Start(job, spawner.clone(), child.clone()));
         self.fleet.begin(job, Start { caller, spawner, child, until, instance });
         Ok(())
-    }
-
-    /// Empty Map Servers that may run elsewhere leave the spawner that is fullest, as long as
-    /// another one would be emptier with them.
-    pub(crate) fn rebalance(&mut self, now: Duration) -> Vec<ServerId> {
-        let scene = self.scene(now);
-        let run = self.registry.run_by();
-        let share = |spawner: &Spawner, more: i64| {
-            placement::share(i64::from(scene.load(spawner, &run)) + more, spawner)
-        };
-        let census = census::take(scene);
-        let mut moves = Vec::<&MapServer>::new();
-        let spares = census.values().flat_map(|living| &living.serving);
-        let idle = spares.filter(|serving| serving.empty_since.is_some() && !serving.claimed);
-        for serving in idle {
-            let Some(server) = self.registry.get(&serving.server) else { continue };
-            let Some(from) = serving.spare_of.as_ref().and_then(|id| self.fleet.get(id)) else {
-                continue;
-            };
-            let Some(rules) = scene.rules(&server.map) else { continue };
-            let cost = i64::from(rules.cost);
-            let moved = |spawner: &Spawner| {
-                let from_here =
-                    moves.iter().filter(|other| other.spawner.as_ref() == Some(&spawner.spawner));
-                i64::try_from(from_here.count()).unwrap_or(0) * -cost
-            };
-            let to = scene.able(&server.map).filter(|spawner| spawner.spawner != from.spawner);
-            let here = share(from, moved(from) - cost);
-            let arrivals = i64::try_from(moves.len()).unwrap_or(0) * cost + cost;
-            if to.map(|spawner| share(spawner, arrivals)).min().is_some_and(|there| there <= here) {
-                moves.push(server);
-            }
-        }
-        let moves: Vec<MapServer> = moves.into_iter().cloned().collect();
-        for server in &moves {
-            self.drains.retire(server, now);
-        }
-        moves.into_iter().map(|server| server.server).collect()
     }
 }

@@ -315,6 +315,22 @@ fn one_that_its_spawner_starts_again_or_holds_is_not_replaced() {
 }
 
 #[test]
+fn one_that_is_lost_right_after_its_start_is_waited_for_as_long_as_any_other() {
+    let mut bench = Bench::new(r#"{"maps":{"town":{}}}"#);
+    bench.spawner("s", 8);
+    while bench.started.is_empty() {
+        bench.wait(TICK);
+    }
+    let (map, _) = bench.maps.remove(0);
+    let reason = "it crashed".to_owned();
+    bench.ask(Asked::LeaveMap(LeaveMap { life: map.life(), reason })).unwrap();
+    bench.wait(SECOND);
+    assert_eq!(bench.started.len(), 1, "its spawner may be about to start it again");
+    bench.wait(SECOND);
+    assert_eq!(bench.started.len(), 2);
+}
+
+#[test]
 fn a_start_that_fails_is_tried_again_ever_more_slowly() {
     let mut bench = Bench::new(r#"{"maps":{"town":{}}}"#);
     bench.spawner("s", 8);
@@ -600,6 +616,27 @@ fn a_new_spawner_gets_its_share_of_the_empty_maps_when_asked_to() {
     assert!(bench.of("town").contains(&busy));
     let Answer::Draining(moved) = bench.ask(Asked::Rebalance).unwrap() else { panic!() };
     assert_eq!(moved.servers.len(), 0, "it is balanced");
+}
+
+#[test]
+fn several_new_spawners_get_their_share_each_and_asking_twice_moves_nothing_more() {
+    let mut bench = Bench::new(r#"{"maps":{"town":{"min_channels":6,"max_channels":6}}}"#);
+    bench.spawner("old", 8);
+    bench.wait(4 * SECOND);
+    bench.spawner("new-a", 8);
+    bench.spawner("new-b", 8);
+    bench.wait(3 * SECOND);
+    let Answer::Draining(moved) = bench.ask(Asked::Rebalance).unwrap() else { panic!() };
+    assert_eq!(moved.servers.len(), 4);
+    // Some leave still, some are missing, some are just starting.
+    for _ in 0..80 {
+        let Answer::Draining(moved) = bench.ask(Asked::Rebalance).unwrap() else { panic!() };
+        assert_eq!(moved.servers, []);
+        bench.wait(SECOND / 10);
+    }
+    let on =
+        |id: &str| bench.of("town").iter().filter(|town| town.as_str().starts_with(id)).count();
+    assert_eq!((on("old"), on("new-a"), on("new-b")), (2, 2, 2));
 }
 
 #[test]
