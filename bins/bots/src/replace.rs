@@ -15,7 +15,7 @@ use protocol::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
     data,
@@ -25,6 +25,8 @@ use crate::{
 
 /// How long one replacement may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks whether enough are up.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What `bots replace` is told.
 #[derive(Debug, Args)]
@@ -36,7 +38,11 @@ pub(crate) struct Replace {
     #[arg(long, default_value = "forest")]
     map: MapName,
 
-    /// How many, one after the other
+    /// Waits until so many are up
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = value_parser!(u16).range(1..))]
+    of: u16,
+
+    /// How many are hurt, one after the other
     #[arg(long, value_name = "COUNT", default_value = "100", value_parser = value_parser!(u32).range(1..=10_000))]
     count: u32,
 
@@ -75,16 +81,15 @@ impl Replace {
         let mut ups = backbone.subscribe::<MapUp>().await?;
         let (mut missed, mut replaced) = (Times::new()?, Times::new()?);
         // When each may be hurt again, and its present life.
-        let mut servers = BTreeMap::new();
-        for server in backbone.all_peers(DEADLINE).await?.maps {
-            if server.map == self.map && server.spawner.is_some() {
-                servers.insert(server.server.clone(), (Instant::now(), server));
-            }
-        }
+        let mut servers: BTreeMap<_, _> = self
+            .found(&backbone)
+            .await?
+            .into_iter()
+            .map(|server| (server.server.clone(), (Instant::now(), server)))
+            .collect();
         for _ in 0..self.count {
             let next = servers.values().min_by_key(|(rested, _)| *rested);
-            let (rested, server) =
-                next.with_context(|| format!("no spawner runs {}", self.map))?.clone();
+            let (rested, server) = next.context("there is none to be hurt; see --of")?.clone();
             sleep_until(rested).await;
             let pid = process(&backbone, &server).await?;
             let hurt = Instant::now();
@@ -104,6 +109,24 @@ impl Replace {
         let text = || format!("missed:   {missed}\nreplaced: {replaced}");
         data(&if self.json { serde_json::to_string(&report)? } else { text() });
         Ok(replaced.judge(self.max_p99_ms))
+    }
+}
+
+impl Replace {
+    /// The map's Map Servers, once there are enough.
+    async fn found(&self, backbone: &Backbone) -> anyhow::Result<Vec<MapServer>> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let mut found = backbone.all_peers(DEADLINE).await?.maps;
+            found.retain(|server| server.map == self.map && server.spawner.is_some());
+            if found.len() >= usize::from(self.of) {
+                return Ok(found);
+            }
+            if Instant::now() > until {
+                bail!("spawners run {} of {} {}", found.len(), self.of, self.map);
+            }
+            sleep(AGAIN).await;
+        }
     }
 }
 

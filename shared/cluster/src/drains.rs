@@ -72,13 +72,18 @@ impl Why {
         match self {
             Self::Idle { since } if now < *since + IDLE_FOR_SURE => Next::Wait,
             Self::Idle { .. } => Next::Stop,
-            Self::Ordered { until, reason, heard: false } if now < *until + MOVING => {
-                let countdown = Some(until.saturating_sub(now));
-                Next::Tell { countdown, reason: reason.clone() }
+            Self::Ordered { until, reason, heard } => {
+                // Nobody who is there is cut off before it had its time to move.
+                let waits = now < *until || (crowd > 0 && now < *until + MOVING);
+                match (waits, heard) {
+                    (false, _) => Next::Stop,
+                    (true, true) => Next::Wait,
+                    (true, false) => {
+                        let countdown = Some(until.saturating_sub(now));
+                        Next::Tell { countdown, reason: reason.clone() }
+                    }
+                }
             }
-            Self::Ordered { until, .. } if now < *until => Next::Wait,
-            Self::Ordered { until, .. } if crowd > 0 && now < *until + MOVING => Next::Wait,
-            Self::Ordered { .. } => Next::Stop,
             Self::Recalled => Next::Tell { countdown: None, reason: String::new() },
         }
     }

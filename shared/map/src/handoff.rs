@@ -4,7 +4,8 @@
 //! ```text
 //! frozen → route → reserve → settle → transfer → told
 //! ```
-//! A party has its route already; one of it that finds no seat there asks for a route of its own.
+//! A party has its route already; one of it that finds no seat there asks for a route of its own. A
+//! party on its way to an instance gathers before it settles: all of it have a seat there, or none.
 //! To settle is to save once more: a store that cannot save now is found out while the warp can
 //! still be refused. Up to the transfer, every failure leaves the character here. The transfer is
 //! one transaction of the store. While its answer is not known the character is neither saved nor
@@ -57,7 +58,11 @@ enum Company {
 #[derive(Debug)]
 enum Phase {
     Routing,
-    Reserving { target: Box<MapServer> },
+    Reserving {
+        target: Box<MapServer>,
+    },
+    /// It has a seat and waits for its party's.
+    Gathering(Box<Place>),
     Settling(Box<Place>),
     Transferring(Box<Place>),
     Over,
@@ -76,6 +81,10 @@ pub(crate) struct Place {
 pub(crate) enum Answer {
     Routed(Result<Box<MapServer>, Failure>),
     Reserved(Result<SeatReserved, Failure>),
+    /// All of the party have a seat.
+    Gathered,
+    /// One of the party has none, for this reason: nobody goes.
+    Scattered(Failure),
     /// No save of the character is in flight any more; this is the claim to hand over.
     Settled(Claim),
     /// The save in flight failed.
@@ -94,6 +103,9 @@ pub(crate) enum Answer {
 pub(crate) enum Step {
     AskRoute,
     AskSeat(Box<MapServer>),
+    /// Say [`Answer::Gathered`] once all of the party have come as far as this, or
+    /// [`Answer::Scattered`].
+    Gather,
     /// Save, unless a save is in flight; say [`Answer::Settled`] or [`Answer::InDoubt`] once it is known.
     Settle,
     Transfer {
@@ -167,6 +179,7 @@ impl Handoff {
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Routing => self.routing(answer, now),
             Phase::Reserving { target } => self.reserving(target, answer, now),
+            Phase::Gathering(place) => self.gathering(place, answer, now),
             Phase::Settling(place) => self.settling(place, answer, now),
             Phase::Transferring(place) => self.transferring(place, answer, now),
             Phase::Over => vec![],
@@ -191,7 +204,12 @@ impl Handoff {
         match answer {
             Answer::Reserved(Ok(seat)) => {
                 let (ticket, kept_ms) = (seat.ticket, seat.kept_ms);
-                self.phase = Phase::Settling(Box::new(Place { target: *target, ticket, kept_ms }));
+                let place = Box::new(Place { target: *target, ticket, kept_ms });
+                if self.company == Company::Instance {
+                    self.phase = Phase::Gathering(place);
+                    return vec![Step::Gather];
+                }
+                self.phase = Phase::Settling(place);
                 vec![Step::Settle]
             }
             Answer::Reserved(Err(failure))
@@ -200,13 +218,28 @@ impl Handoff {
                 (self.company, self.phase) = (Company::Alone, Phase::Routing);
                 vec![Step::AskRoute]
             }
-            Answer::Reserved(Err(failure)) => self.stays(failure),
+            Answer::Reserved(Err(failure)) | Answer::Scattered(failure) => self.stays(failure),
             Answer::Fenced(failure) => end(End::Dropped(failure)),
             // A seat that comes too late is cancelled by whoever hears of it.
             Answer::Left => end(End::Released),
             _ if self.is_late(now) => self.stays(late()),
             _ => self.back(Phase::Reserving { target }),
         }
+    }
+
+    fn gathering(&mut self, place: Box<Place>, answer: Answer, now: Instant) -> Vec<Step> {
+        let last = match answer {
+            Answer::Gathered => {
+                self.phase = Phase::Settling(place);
+                return vec![Step::Settle];
+            }
+            Answer::Scattered(failure) => self.stays(failure),
+            Answer::Fenced(failure) => end(End::Dropped(failure)),
+            Answer::Left => end(End::Released),
+            _ if self.is_late(now) => self.stays(late()),
+            _ => return self.back(Phase::Gathering(place)),
+        };
+        [vec![Step::CancelSeat(place)], last].concat()
     }
 
     fn settling(&mut self, place: Box<Place>, answer: Answer, now: Instant) -> Vec<Step> {

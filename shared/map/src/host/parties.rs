@@ -1,15 +1,15 @@
 //! Players that go together: to a channel of a map, or to an instance of their own. And being that
 //! instance.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use protocol::{EntityId, Failure, MapName, backbone::maps::MapServer, play::PlayMessage};
 use world::{Input, World};
 
 use super::Host;
 use crate::{
-    handoff::{Handoff, Passage},
-    jobs::{Job, PartyId},
+    handoff::{Answer, Handoff, Passage},
+    jobs::{Job, PartyId, WarpId},
 };
 
 /// Players that wait to be told where they go.
@@ -20,6 +20,14 @@ pub(super) struct Party {
     /// To one that was started for them.
     to_instance: bool,
     since: Instant,
+}
+
+/// A party on its way to an instance: all of it get a seat there, or nobody goes.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    /// Who has no seat yet.
+    missing: BTreeSet<WarpId>,
+    seated: BTreeSet<WarpId>,
 }
 
 impl<W: World> Host<W> {
@@ -71,9 +79,13 @@ impl<W: World> Host<W> {
                 self.jobs.push(Job::Retire(target.server));
             }
             Ok(target) if to_instance => {
-                for player in players {
-                    self.warp_to_instance(player, target.clone(), now);
+                for player in &players {
+                    self.warp_to_instance(*player, id, target.clone(), now);
                 }
+                // Seats are asked for beside the tick: nobody has an answer yet.
+                let warps = players.iter().filter_map(|player| self.players.get(player)?.warp);
+                let gathering = Gathering { missing: warps.collect(), ..Gathering::default() };
+                self.gatherings.insert(id, gathering);
             }
             Ok(target) => {
                 for player in players {
@@ -89,6 +101,44 @@ impl<W: World> Host<W> {
                     self.tell(player, PlayMessage::WarpRefused { map, failure }, now);
                 }
             }
+        }
+    }
+
+    /// One of a party has a seat.
+    pub(super) fn gather(&mut self, party: PartyId, warp: WarpId, now: Instant) {
+        let Some(gathering) = self.gatherings.get_mut(&party) else { return };
+        if gathering.missing.remove(&warp) {
+            gathering.seated.insert(warp);
+        }
+        self.go_if_gathered(party, now);
+    }
+
+    /// One of a party goes nowhere: it stays here, and so do all others, or it has left, and the
+    /// others are the party.
+    pub(super) fn drop_out(
+        &mut self,
+        party: PartyId,
+        warp: WarpId,
+        stays: Option<&Failure>,
+        now: Instant,
+    ) {
+        let Some(gathering) = self.gatherings.get_mut(&party) else { return };
+        gathering.missing.remove(&warp);
+        gathering.seated.remove(&warp);
+        let Some(failure) = stays else { return self.go_if_gathered(party, now) };
+        let Some(Gathering { missing, seated }) = self.gatherings.remove(&party) else { return };
+        for warp in missing.into_iter().chain(seated) {
+            self.answer_warp(warp, Answer::Scattered(failure.clone()), now);
+        }
+    }
+
+    fn go_if_gathered(&mut self, party: PartyId, now: Instant) {
+        if !self.gatherings.get(&party).is_some_and(|gathering| gathering.missing.is_empty()) {
+            return;
+        }
+        let Some(Gathering { seated, .. }) = self.gatherings.remove(&party) else { return };
+        for warp in seated {
+            self.answer_warp(warp, Answer::Gathered, now);
         }
     }
 

@@ -20,7 +20,7 @@ use super::{Host, Spread};
 use crate::{
     courier::News,
     handoff::{Answer, End, Handoff, Passage, Step},
-    jobs::{Job, Outcome, WarpId},
+    jobs::{Job, Outcome, PartyId, WarpId},
     keeper::Settled,
 };
 
@@ -32,6 +32,8 @@ pub(super) struct Warp {
     character: CharacterId,
     account: AccountId,
     name: String,
+    /// The party that it gathers with.
+    party: Option<PartyId>,
     /// What is saved with the transfer.
     state: CharacterState,
     /// The transfer that was asked for, as it is asked for again.
@@ -51,25 +53,28 @@ impl<W: World> Host<W> {
         let Some(mut state) = self.state_of(entity) else { return };
         let passage = begun.0.passage();
         (state.map, state.position) = (passage.to.clone(), passage.arrive);
-        self.begin_warp(entity, state, begun, now);
+        self.begin_warp(entity, state, None, begun, now);
     }
 
     /// Hands a frozen player over to an instance. What is saved says where it comes back to.
     pub(super) fn warp_to_instance(
         &mut self,
         entity: EntityId,
+        party: PartyId,
         target: Box<MapServer>,
         now: Instant,
     ) {
         let Some(state) = self.state_of(entity) else { return };
         let passage = Passage { to: target.map.clone(), arrive: None };
-        self.begin_warp(entity, state, Handoff::begin_instance(passage, target, now), now);
+        let begun = Handoff::begin_instance(passage, target, now);
+        self.begin_warp(entity, state, Some(party), begun, now);
     }
 
     fn begin_warp(
         &mut self,
         entity: EntityId,
         state: CharacterState,
+        party: Option<PartyId>,
         (handoff, steps): (Handoff, Vec<Step>),
         now: Instant,
     ) {
@@ -85,6 +90,7 @@ impl<W: World> Host<W> {
             character: player.character,
             account: player.account,
             name: player.name.clone(),
+            party,
             state,
             transfer: None,
             settling: false,
@@ -99,18 +105,18 @@ impl<W: World> Host<W> {
     }
 
     pub(super) fn warp_left(&mut self, warp: WarpId, now: Instant) {
-        self.answer(warp, Answer::Left, now);
+        self.answer_warp(warp, Answer::Left, now);
     }
 
     pub(super) fn warp_fenced(&mut self, warp: WarpId, failure: Failure, now: Instant) {
-        self.answer(warp, Answer::Fenced(failure), now);
+        self.answer_warp(warp, Answer::Fenced(failure), now);
     }
 
     pub(super) fn warp_outcome(&mut self, outcome: Outcome, now: Instant) {
         match outcome {
-            Outcome::Routed(warp, answer) => self.answer(warp, Answer::Routed(answer), now),
+            Outcome::Routed(warp, answer) => self.answer_warp(warp, Answer::Routed(answer), now),
             Outcome::Transferred(warp, answer) => {
-                self.answer(warp, Answer::Transferred(answer), now);
+                self.answer_warp(warp, Answer::Transferred(answer), now);
             }
             Outcome::Reserved { warp, target, character, answer } => {
                 match answer {
@@ -119,7 +125,7 @@ impl<W: World> Host<W> {
                         let cancel = CancelSeat { character, ticket: seat.ticket };
                         self.jobs.push(Job::CancelSeat(target, cancel));
                     }
-                    answer => self.answer(warp, Answer::Reserved(answer), now),
+                    answer => self.answer_warp(warp, Answer::Reserved(answer), now),
                 }
             }
             Outcome::Placed(party, placed) => self.party_placed(party, placed, now),
@@ -133,7 +139,7 @@ impl<W: World> Host<W> {
     pub(super) fn tick_warps(&mut self, now: Instant) {
         let going: Vec<WarpId> = self.warps.keys().copied().collect();
         for warp in going {
-            self.answer(warp, Answer::Tick, now);
+            self.answer_warp(warp, Answer::Tick, now);
         }
     }
 
@@ -151,8 +157,8 @@ impl<W: World> Host<W> {
         let settled = self.keeper.settled(warp.character);
         warp.settling = settled == Settled::NotYet;
         match settled {
-            Settled::Yes(claim) => self.answer(id, Answer::Settled(claim), now),
-            Settled::InDoubt => self.answer(id, Answer::InDoubt, now),
+            Settled::Yes(claim) => self.answer_warp(id, Answer::Settled(claim), now),
+            Settled::InDoubt => self.answer_warp(id, Answer::InDoubt, now),
             Settled::NotYet => {}
         }
     }
@@ -165,7 +171,7 @@ impl<W: World> Host<W> {
         }
     }
 
-    fn answer(&mut self, id: WarpId, answer: Answer, now: Instant) {
+    pub(super) fn answer_warp(&mut self, id: WarpId, answer: Answer, now: Instant) {
         let Some(warp) = self.warps.get_mut(&id) else { return };
         let steps = warp.handoff.handle(answer, now);
         self.perform(id, steps, now);
@@ -181,6 +187,11 @@ impl<W: World> Host<W> {
                 Step::AskSeat(target) => {
                     let seat = warp.seat_on(&target);
                     self.jobs.push(Job::Seat(id, target, seat));
+                }
+                Step::Gather => {
+                    if let Some(party) = warp.party {
+                        self.gather(party, id, now);
+                    }
                 }
                 Step::Settle => {
                     let (entity, character) = (warp.entity, warp.character);
@@ -219,6 +230,13 @@ impl<W: World> Host<W> {
         let Some(warp) = self.warps.remove(&id) else { return };
         if let Some(player) = self.players.get_mut(&warp.entity) {
             player.warp = None;
+        }
+        if let Some(party) = warp.party {
+            let stays = match &end {
+                End::Stays(failure) => Some(failure),
+                _ => None,
+            };
+            self.drop_out(party, id, stays, now);
         }
         match end {
             End::Stays(failure) => self.stay(&warp, failure, now),

@@ -1,3 +1,7 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use world::{Context, atlas::PlaceError};
+
 use super::*;
 
 fn dungeon() -> Box<MapServer> {
@@ -32,6 +36,104 @@ fn a_player_goes_to_the_instance_and_what_is_saved_is_where_it_comes_back_to() {
     let Job::Transfer { transfer, .. } = world.job() else { panic!("no transfer") };
     assert_eq!(transfer.state.map.as_str(), "town");
     assert!(transfer.state.position.unwrap().x < 11.1);
+}
+
+/// A game that starts a dungeon for everybody when somebody says so.
+#[derive(Debug, Serialize, Deserialize)]
+struct Guild;
+
+impl world::World for Guild {
+    type Config = Value;
+    type Input = Value;
+    type Output = Value;
+    type Player = Value;
+
+    fn open(_: Value, _: &mut Context<'_, Self>) -> Result<Self, PlaceError> {
+        Ok(Self)
+    }
+
+    fn tick(&mut self, _: &mut Context<'_, Self>) {}
+
+    fn input(&mut self, _: EntityId, _: Value, ctx: &mut Context<'_, Self>) {
+        let party: Vec<EntityId> = ctx.players().collect();
+        ctx.spawn_instance(&"dungeon".parse().unwrap(), &party);
+    }
+}
+
+/// A party of three whose dungeon is up; each has asked for a seat there.
+fn three_at_the_door() -> (Rig<Guild>, [Client; 3], Vec<WarpId>) {
+    let own = MapServer { capacity: 3, ..server("town-1", "town") };
+    let mut world = Rig::<Guild>::on(own, town());
+    let mut clients = [world.player(), world.player(), world.player()];
+    let action = Value::Null;
+    world.host.input(clients[0].entity, PlayInput::Act { action, seq: 1 }, world.now);
+    let Job::Spawn(party, _) = world.job() else { panic!("no dungeon is asked for") };
+    world.outcome(Outcome::Placed(party, Ok(dungeon())));
+    let warps = std::mem::take(&mut world.host.jobs).into_iter().map(|job| match job {
+        Job::Seat(warp, _, seat) if seat.instance => warp,
+        other => panic!("{other:?}"),
+    });
+    let warps = warps.collect();
+    clients.iter_mut().for_each(|client| drop(client.read()));
+    (world, clients, warps)
+}
+
+fn answered(world: &mut Rig<Guild>, warp: WarpId, client: &Client, answer: Option<Failure>) {
+    let seat = SeatReserved { ticket: Ticket::from_bytes([7; 32]), kept_ms: 10_000 };
+    let answer = answer.map_or(Ok(seat), Err);
+    let (target, character) = ("dungeon-1".parse().unwrap(), client.character);
+    world.outcome(Outcome::Reserved { warp, target, character, answer });
+}
+
+#[test]
+fn a_party_gathers_before_anybody_goes() {
+    let (mut world, clients, warps) = three_at_the_door();
+    answered(&mut world, warps[0], &clients[0], None);
+    answered(&mut world, warps[2], &clients[2], None);
+    assert!(world.host.jobs.is_empty(), "{:?}", world.host.jobs);
+    answered(&mut world, warps[1], &clients[1], None);
+    let saves = world.host.jobs.iter().filter(|job| matches!(job, Job::Write(..)));
+    assert_eq!(saves.count(), 3, "{:?}", world.host.jobs);
+}
+
+#[test]
+fn where_one_of_a_party_finds_no_seat_nobody_goes() {
+    let (mut world, mut clients, warps) = three_at_the_door();
+    answered(&mut world, warps[0], &clients[0], None);
+    let full = fail(Code::MapFull);
+    answered(&mut world, warps[1], &clients[1], Some(full.clone()));
+    // The seat that there was is given back, and so is one that comes late.
+    assert!(matches!(world.job(), Job::CancelSeat(..)));
+    answered(&mut world, warps[2], &clients[2], None);
+    assert!(matches!(world.job(), Job::CancelSeat(..)));
+    for client in &mut clients {
+        let (map, failure) = ("dungeon".parse().unwrap(), full.clone());
+        assert_eq!(client.told(), [PlayMessage::WarpRefused { map, failure }]);
+        assert!(!world.host.stage.entity(client.entity).unwrap().is_frozen());
+    }
+}
+
+#[test]
+fn who_leaves_meanwhile_is_not_waited_for() {
+    let (mut world, clients, warps) = three_at_the_door();
+    answered(&mut world, warps[0], &clients[0], None);
+    answered(&mut world, warps[1], &clients[1], None);
+    world.host.input(clients[2].entity, PlayInput::Leave, world.now);
+    let saves = world.host.jobs.iter().filter(|job| matches!(job, Job::Write(..)));
+    assert_eq!(saves.count(), 3, "two go and one is let go: {:?}", world.host.jobs);
+}
+
+#[test]
+fn a_party_of_which_one_hears_nothing_stays_within_two_seconds() {
+    let (mut world, mut clients, warps) = three_at_the_door();
+    answered(&mut world, warps[0], &clients[0], None);
+    answered(&mut world, warps[1], &clients[1], None);
+    world.pass(40);
+    for client in &mut clients {
+        let told = client.told();
+        assert!(matches!(told.last(), Some(PlayMessage::WarpRefused { .. })), "{told:?}");
+        assert!(!world.host.stage.entity(client.entity).unwrap().is_frozen());
+    }
 }
 
 #[test]
