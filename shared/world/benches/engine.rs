@@ -45,16 +45,17 @@ struct Told {
     snapshots: u64,
     bytes: u64,
     letters: u64,
+    frame: Vec<u8>,
 }
 
 impl Outlets for Told {
-    fn has_room(&mut self, _: EntityId) -> bool {
+    fn show(&mut self, _: EntityId, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        self.frame.clear();
+        if write(&mut self.frame) {
+            self.snapshots += 1;
+            self.bytes += self.frame.len() as u64;
+        }
         true
-    }
-
-    fn snapshot(&mut self, _: EntityId, snapshot: &[u8]) {
-        self.snapshots += 1;
-        self.bytes += snapshot.len() as u64;
     }
 
     fn tell(&mut self, _: EntityId, message: PlayMessage) {

@@ -300,13 +300,11 @@ impl Told<'_> {
 }
 
 impl Outlets for Told<'_> {
-    fn has_room(&mut self, _: EntityId) -> bool {
-        true
-    }
-
-    fn snapshot(&mut self, player: EntityId, snapshot: &[u8]) {
-        let Some(eyes) = self.eyes(player) else { return };
-        let snapshot = Snapshot::decode(snapshot).unwrap_or_else(|error| panic!("{error}"));
+    fn show(&mut self, player: EntityId, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        let mut snapshot = Vec::new();
+        let is_told = write(&mut snapshot);
+        let Some(eyes) = self.eyes(player).filter(|_| is_told) else { return true };
+        let snapshot = Snapshot::decode(&snapshot).unwrap_or_else(|error| panic!("{error}"));
         eyes.ack = snapshot.ack;
         for step in snapshot.moves {
             if step.entity == player {
@@ -315,6 +313,7 @@ impl Outlets for Told<'_> {
                 sight.position = step.position;
             }
         }
+        true
     }
 
     fn tell(&mut self, player: EntityId, message: PlayMessage) {

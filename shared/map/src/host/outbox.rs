@@ -46,6 +46,15 @@ impl Post {
         self.letters.is_empty() && self.snapshot.is_empty()
     }
 
+    /// Whether a snapshot can be shown now.
+    fn room(&self) -> Room {
+        match (self.closed, self.snapshot.is_empty()) {
+            (true, _) => Room::Closed,
+            (false, true) => Room::Free,
+            (false, false) => Room::Taken,
+        }
+    }
+
     /// Writes what waits. False: the connection does not take it now, and its task must.
     fn send(&mut self) -> Result<bool, WireError> {
         let Some(line) = &mut self.line else { return Ok(self.is_empty()) };
@@ -154,49 +163,54 @@ impl Outbox {
         }
     }
 
-    /// Whether a snapshot can be shown now.
-    pub(crate) fn room(&self) -> Room {
-        let post = self.mailbox.post();
-        match (post.closed, post.snapshot.is_empty()) {
-            (true, _) => Room::Closed,
-            (false, true) => Room::Free,
-            (false, false) => Room::Taken,
-        }
-    }
-
-    /// Shows a snapshot, as [`snapshot`] writes it, and sends what waits. `frame` is memory to
-    /// write it in.
-    pub(crate) fn show(&mut self, view: &[u8], frame: &mut Frame) {
-        if !self.write(view, frame) {
-            return tracing::error!("a snapshot cannot be written");
-        }
+    /// Shows the snapshot that `write` adds to what it is given, as [`snapshot`] writes it, and sends
+    /// what waits; unless there is no room, or `write` says that there is nothing to show. `frame` is
+    /// memory to write it in.
+    pub(crate) fn show(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>) -> bool,
+        frame: &mut Frame,
+    ) -> Room {
         let mut post = self.mailbox.post();
-        std::mem::swap(&mut post.snapshot, frame);
-        self.send(&mut post);
-        if post.snapshot.is_empty() {
-            // It was sent at once, and the memory serves the next player's.
-            std::mem::swap(&mut post.snapshot, frame);
+        let room = post.room();
+        if room != Room::Free {
+            return room;
         }
-    }
-
-    /// Whether it could be written.
-    fn write(&self, view: &[u8], frame: &mut Frame) -> bool {
+        let mut is_told = false;
         let written = match self.encoding {
             Encoding::Msgpack => frame.fill(|out| {
                 let begun = snapshot::begin(out);
-                out.extend_from_slice(view);
+                is_told = write(out);
                 snapshot::finish(out, begun);
             }),
-            Encoding::Json => {
-                let message = Snapshot::decode(view).map(|view| PlayMessage::Snapshot { view });
-                let Ok(Ok(json)) = message.map(|message| self.encoding.encode(&message)) else {
-                    return false;
-                };
-                frame.fill(|out| out.extend_from_slice(&json))
-            }
+            Encoding::Json => frame.fill(|out| {
+                let mut view = Vec::new();
+                is_told = write(&mut view) && put_json(&view, out);
+            }),
         };
-        written.is_ok()
+        if let Err(error) = written {
+            tracing::error!(%error, "a snapshot cannot be written");
+        } else if is_told {
+            std::mem::swap(&mut post.snapshot, frame);
+            self.send(&mut post);
+            if post.snapshot.is_empty() {
+                // It was sent at once, and the memory serves the next player's.
+                std::mem::swap(&mut post.snapshot, frame);
+            }
+        }
+        room
     }
+}
+
+/// Whether it could be written.
+fn put_json(view: &[u8], out: &mut Vec<u8>) -> bool {
+    let message = Snapshot::decode(view).map(|view| PlayMessage::Snapshot { view });
+    let Ok(Ok(json)) = message.map(|message| Encoding::Json.encode(&message)) else {
+        tracing::error!("a snapshot cannot be written as JSON");
+        return false;
+    };
+    out.extend_from_slice(&json);
+    true
 }
 
 impl Drop for Outbox {
@@ -321,6 +335,20 @@ mod tests {
         Snapshot { tick, ack: 1, moves: vec![Move { entity: EntityId(1), position }] }
     }
 
+    impl Outbox {
+        fn room(&self) -> Room {
+            self.mailbox.post().room()
+        }
+
+        fn show_view(&mut self, view: &Snapshot) -> Room {
+            let write = |out: &mut Vec<u8>| {
+                out.extend(view.encode());
+                true
+            };
+            self.show(write, &mut Frame::default())
+        }
+    }
+
     fn pong(nonce: u32) -> PlayMessage {
         PlayMessage::Pong { nonce }
     }
@@ -330,7 +358,7 @@ mod tests {
         for encoding in [Encoding::Json, Encoding::Msgpack] {
             let (mut outbox, mut inbox) = Outbox::new(encoding);
             assert_eq!(outbox.room(), Room::Free);
-            outbox.show(&view(7).encode(), &mut Frame::default());
+            outbox.show_view(&view(7));
             assert_eq!(outbox.room(), Room::Taken);
             outbox.tell(&mut Spread::new(pong(1))).unwrap();
             assert_eq!(inbox.read(encoding), [pong(1), PlayMessage::Snapshot { view: view(7) }]);
@@ -379,7 +407,7 @@ mod tests {
             assert!(futures_util::poll!(&mut delivery).is_pending());
             for tick in 1..4 {
                 outbox.tell(&mut Spread::new(pong(tick))).unwrap();
-                outbox.show(&view(tick).encode(), &mut Frame::default());
+                outbox.show_view(&view(tick));
                 assert_eq!(outbox.room(), Room::Free);
                 assert_eq!(next(&mut client).await, pong(tick));
                 assert_eq!(next(&mut client).await, PlayMessage::Snapshot { view: view(tick) });
@@ -410,7 +438,7 @@ mod tests {
             told += 1;
             if outbox.room() == Room::Free {
                 newest = told;
-                outbox.show(&view(told).encode(), &mut Frame::default());
+                outbox.show_view(&view(told));
             } else {
                 outbox.flush();
             }

@@ -178,21 +178,15 @@ struct Clients<'a> {
 }
 
 impl Outlets for Clients<'_> {
-    fn has_room(&mut self, player: EntityId) -> bool {
+    fn show(&mut self, player: EntityId, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
         let outbox = outbox_of(self.players, player);
-        let room = outbox.map_or(Room::Closed, |outbox| outbox.room());
+        let room = outbox.map_or(Room::Closed, |outbox| outbox.show(write, &mut self.frame));
         match room {
             Room::Free => {}
             Room::Taken => self.held += 1,
             Room::Closed => self.gone.push(player),
         }
         room == Room::Free
-    }
-
-    fn snapshot(&mut self, player: EntityId, snapshot: &[u8]) {
-        if let Some(outbox) = outbox_of(self.players, player) {
-            outbox.show(snapshot, &mut self.frame);
-        }
     }
 
     fn tell(&mut self, player: EntityId, message: PlayMessage) {

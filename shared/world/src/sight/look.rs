@@ -36,11 +36,18 @@ impl Looks {
         let Some(own) = space.seated(viewer.slot) else { return (Vec::new(), Vec::new()) };
         let grid = &space.grid;
         let middle = grid.place_of(own.cell);
-        let cells = reach.iter().filter_map(|reach| grid.beside(middle, reach.offset));
-        let members = cells.flat_map(|cell| grid.members(cell)).map(|member| member.id);
         self.seen.clear();
-        // One more than fits tells that not all do.
-        self.seen.extend(members.filter(|id| *id != viewer.id).take(self.most + 1));
+        for cell in reach.iter().filter_map(|reach| grid.beside(middle, reach.offset)) {
+            self.seen.extend(grid.members(cell).iter().map(|member| member.id));
+            // The player itself, and one more than fits, tell that not all do.
+            if self.seen.len() > self.most + 1 {
+                break;
+            }
+        }
+        // It stands in the first of these cells.
+        if let Some(place) = self.seen.iter().position(|id| *id == viewer.id) {
+            self.seen.swap_remove(place);
+        }
         viewer.is_crowded = self.seen.len() > self.most;
         if viewer.is_crowded {
             self.nearest(viewer, own, space, reach);

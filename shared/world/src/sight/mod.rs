@@ -25,7 +25,7 @@ use rustc_hash::FxHashMap;
 use self::{
     chunks::{Chunks, Part},
     look::Looks,
-    reach::{PERIODS, Reach, is_due},
+    reach::{Reach, Turns, is_due},
     viewer::Viewer,
 };
 use crate::{Outlets, atlas::MapPlan, grid::Grid, space::Space};
@@ -40,25 +40,25 @@ const SHOW_CROWDED: u32 = 4;
 #[derive(Debug)]
 pub(crate) struct Viewers {
     reach: Vec<Reach>,
+    turns: Turns,
     list: Vec<Viewer>,
     index: FxHashMap<EntityId, u32>,
     chunks: Chunks,
     looks: Looks,
-    /// The snapshot being written.
-    out: Vec<u8>,
     /// Cell and slot of those that a crowded snapshot tells of.
     told: Vec<(u32, u32)>,
 }
 
 impl Viewers {
     pub(crate) fn over(plan: &MapPlan, grid: &Grid) -> Self {
+        let reach = reach::reach(grid, plan.view);
         Self {
-            reach: reach::reach(grid, plan.view),
+            turns: Turns::of(&reach, grid),
+            reach,
             list: Vec::new(),
             index: FxHashMap::default(),
             chunks: Chunks::of(grid.len()),
             looks: Looks::new(usize::from(plan.neighbours), snapshot::side_of(grid.shift)),
-            out: Vec::new(),
             told: Vec::new(),
         }
     }
@@ -165,23 +165,27 @@ impl Viewers {
         if viewer.looks.wrapping_sub(space.tick) as i32 <= 0 {
             self.look(viewer, space, outlets);
         }
-        if !outlets.has_room(viewer.id) {
-            viewer.is_behind = true;
-            return;
-        }
-        self.out.clear();
-        snapshot::put_head(&mut self.out, space.tick, viewer.ack, space.grid.shift);
-        let head = self.out.len();
-        if viewer.is_crowded {
-            self.write_known(viewer, space);
-        } else {
-            self.write_cells(viewer, space);
-        }
-        viewer.is_behind = false;
-        if self.out.len() > head || viewer.ack != viewer.told_ack {
+        let mut is_told = false;
+        let has_room = outlets.show(viewer.id, |out| {
+            is_told = self.write(viewer, space, out);
+            is_told
+        });
+        viewer.is_behind = !has_room;
+        if is_told {
             viewer.told_ack = viewer.ack;
-            outlets.snapshot(viewer.id, &self.out);
         }
+    }
+
+    /// Writes a snapshot. False: it would say nothing new.
+    fn write<P>(&mut self, viewer: &Viewer, space: &Space<P>, out: &mut Vec<u8>) -> bool {
+        snapshot::put_head(out, space.tick, viewer.ack, space.grid.shift);
+        let head = out.len();
+        if viewer.is_crowded {
+            self.write_known(viewer, space, out);
+        } else {
+            self.write_cells(viewer, space, out);
+        }
+        out.len() > head || viewer.ack != viewer.told_ack
     }
 
     fn look<P>(&mut self, viewer: &mut Viewer, space: &Space<P>, outlets: &mut impl Outlets) {
@@ -198,23 +202,20 @@ impl Viewers {
         }
     }
 
-    /// The parts of the cells in sight that are due.
-    fn write_cells<P>(&mut self, viewer: &Viewer, space: &Space<P>) {
+    /// The parts of the cells in sight that are due, or of all of them after a gap.
+    fn write_cells<P>(&mut self, viewer: &Viewer, space: &Space<P>, out: &mut Vec<u8>) {
         let middle = space.grid.place_of(viewer.cell);
-        for reach in &self.reach {
+        let due = self.turns.due(viewer.cell, space.tick);
+        let cells = if viewer.is_behind { &self.reach[..] } else { due };
+        for reach in cells {
             let Some(cell) = space.grid.beside(middle, reach.offset) else { continue };
-            let level = reach.level();
-            let part = match PERIODS.get(level) {
-                _ if viewer.is_behind => Part::All,
-                Some(period) if is_due(cell, space.tick, *period) => Part::Moved(level),
-                _ => continue,
-            };
-            self.out.extend_from_slice(self.chunks.part(space, cell, part));
+            let part = if viewer.is_behind { Part::All } else { Part::Moved(reach.level()) };
+            out.extend_from_slice(self.chunks.part(space, cell, part));
         }
     }
 
     /// The player itself every tick, whom it sees less often.
-    fn write_known<P>(&mut self, viewer: &Viewer, space: &Space<P>) {
+    fn write_known<P>(&mut self, viewer: &Viewer, space: &Space<P>, out: &mut Vec<u8>) {
         let is_turn = viewer.is_behind || is_due(viewer.id.0, space.tick, SHOW_CROWDED);
         let others: &[EntityId] = if is_turn { &viewer.known } else { &[] };
         let period = if is_turn { SHOW_CROWDED } else { 1 };
@@ -228,10 +229,10 @@ impl Viewers {
         for group in self.told.chunk_by(|a, b| a.0 == b.0) {
             let Some((cell, _)) = group.first() else { continue };
             let (x, y) = space.grid.place_of(*cell);
-            snapshot::put_cell(&mut self.out, x, y, group.len() as u32);
+            snapshot::put_cell(out, x, y, group.len() as u32);
             for entity in group.iter().filter_map(|(_, slot)| space.seated(*slot)) {
                 let shift = space.grid.shift;
-                snapshot::put_entry(&mut self.out, entity.id, entity.position, x, y, shift);
+                snapshot::put_entry(out, entity.id, entity.position, x, y, shift);
             }
         }
     }

@@ -29,21 +29,25 @@ struct Clients {
 }
 
 impl Outlets for Clients {
-    fn has_room(&mut self, player: EntityId) -> bool {
-        !self.stuck.contains(&player)
-    }
-
-    fn snapshot(&mut self, player: EntityId, snapshot: &[u8]) {
+    fn show(&mut self, player: EntityId, write: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+        if self.stuck.contains(&player) {
+            return false;
+        }
+        let mut snapshot = Vec::new();
+        if !write(&mut snapshot) {
+            return true;
+        }
         let client = self.all.get_mut(&player).unwrap();
         client.snapshots += 1;
         client.bytes += snapshot.len();
-        for step in Snapshot::decode(snapshot).unwrap().moves {
+        for step in Snapshot::decode(&snapshot).unwrap().moves {
             if step.entity == player {
                 client.own = Some(step.position);
             } else if let Some(seen) = client.sees.get_mut(&step.entity) {
                 *seen = step.position;
             }
         }
+        true
     }
 
     fn tell(&mut self, player: EntityId, message: PlayMessage) {

@@ -292,10 +292,9 @@ fn who_loses_its_connection_stands_still_and_is_seen_and_goes_on_when_it_is_back
 fn who_looks_away_is_shown_nothing() {
     struct Nobody;
     impl Outlets for Nobody {
-        fn has_room(&mut self, player: EntityId) -> bool {
-            panic!("{player} is asked for room")
+        fn show(&mut self, player: EntityId, _: impl FnOnce(&mut Vec<u8>) -> bool) -> bool {
+            panic!("{player} is shown something")
         }
-        fn snapshot(&mut self, _: EntityId, _: &[u8]) {}
         fn tell(&mut self, player: EntityId, message: PlayMessage) {
             panic!("{player} is told {message:?}")
         }
