@@ -223,9 +223,11 @@ impl Silence {
 
 /// An input, or a message that is refused and play goes on; an error ends the connection.
 fn parse(encoding: Encoding, frame: &[u8]) -> Result<Result<PlayInput, Failure>, Failure> {
-    encoding.decode(frame).map(Ok).or_else(|error| match encoding.decode::<Arrival>(frame) {
-        Ok(_) => Ok(Err(Failure::new(Code::WrongState, "you are on the map already"))),
-        Err(_) => Err(error.into()),
+    PlayInput::read(encoding, frame).map(Ok).or_else(|error| {
+        match encoding.decode::<Arrival>(frame) {
+            Ok(_) => Ok(Err(Failure::new(Code::WrongState, "you are on the map already"))),
+            Err(_) => Err(error.into()),
+        }
     })
 }
 

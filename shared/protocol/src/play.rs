@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccessToken, AccountId, Channel, CharacterId, ConnectionInfo, ConnectionKey, EntityId, Failure,
-    MapName, Position, ResumeTicket, Ticket, snapshot::Snapshot,
+    MapName, Position, ResumeTicket, Ticket,
+    frame::{Encoding, EncodingError},
+    snapshot::Snapshot,
 };
 
 /// What an arriving client may say.
@@ -75,6 +77,37 @@ pub enum PlayInput {
     },
     /// Save and leave. Answered by [`PlayMessage::Goodbye`].
     Leave,
+}
+
+/// A walk in MessagePack up to its `x`, between that and its `y`, and between that and its `seq`:
+/// the fields in their order, the numbers as floats of 32 bits.
+const WALK: [&[u8]; 3] = [b"\x83\xa4type\xa4walk\xa2to\x82\xa1x\xca", b"\xa1y\xca", b"\xa3seq"];
+
+impl PlayInput {
+    /// Reads one. A walk as this crate writes it in MessagePack is read in place, because most of
+    /// what a Map Server reads are walks; everything else is taken apart first, to look for its
+    /// `type`.
+    ///
+    /// # Errors
+    /// As [`Encoding::decode`].
+    pub fn read(encoding: Encoding, bytes: &[u8]) -> Result<Self, EncodingError> {
+        let walk = if encoding == Encoding::Msgpack { Self::read_walk(bytes) } else { None };
+        walk.map_or_else(|| encoding.decode(bytes), Ok)
+    }
+
+    fn read_walk(bytes: &[u8]) -> Option<Self> {
+        let [to_x, to_y, to_seq] = WALK;
+        let (x, rest) = bytes.strip_prefix(to_x)?.split_first_chunk()?;
+        let (y, rest) = rest.strip_prefix(to_y)?.split_first_chunk()?;
+        let seq = match *rest.strip_prefix(to_seq)? {
+            [n @ 0..0x80] | [0xcc, n] => n.into(),
+            [0xcd, a, b] => u16::from_be_bytes([a, b]).into(),
+            [0xce, a, b, c, d] => u32::from_be_bytes([a, b, c, d]),
+            _ => return None,
+        };
+        let to = Position { x: f32::from_be_bytes(*x), y: f32::from_be_bytes(*y) };
+        Some(Self::Walk { to, seq })
+    }
 }
 
 /// What a Map Server says.
@@ -203,4 +236,59 @@ pub struct Portal {
     pub radius: f32,
     /// The map behind it.
     pub to: MapName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walks() -> impl Iterator<Item = PlayInput> {
+        let seqs = [0, 0x7f, 0x80, 0xff, 0x100, 0xffff, 0x1_0000, u32::MAX];
+        let axes = [0.0, -0.0, 12.25, 1e-40, f32::MAX, f32::INFINITY];
+        seqs.into_iter().flat_map(move |seq| {
+            axes.into_iter().map(move |x| PlayInput::Walk { to: Position { x, y: x / 3.0 }, seq })
+        })
+    }
+
+    #[test]
+    fn a_walk_as_it_is_written_is_read_in_place_and_as_serde_reads_it() {
+        for walk in walks() {
+            let bytes = Encoding::Msgpack.encode(&walk).unwrap();
+            assert_eq!(PlayInput::read_walk(&bytes), Some(walk.clone()), "{bytes:x?}");
+            assert_eq!(Encoding::Msgpack.decode::<PlayInput>(&bytes).unwrap(), walk);
+        }
+    }
+
+    #[test]
+    fn whatever_is_changed_about_it_is_read_as_serde_reads_it() {
+        for walk in walks() {
+            let bytes = Encoding::Msgpack.encode(&walk).unwrap();
+            let cut = (0..bytes.len()).map(|end| bytes[..end].to_vec());
+            let longer = [&bytes[..], b"\0"].concat();
+            let changed = (0..bytes.len()).flat_map(|place| {
+                [0x01, 0x80, 0xff].map(|flip| {
+                    let mut changed = bytes.clone();
+                    changed[place] ^= flip;
+                    changed
+                })
+            });
+            for bytes in cut.chain(changed).chain([longer]) {
+                let read = PlayInput::read(Encoding::Msgpack, &bytes);
+                let by_serde = Encoding::Msgpack.decode::<PlayInput>(&bytes);
+                // NaN is not equal to itself, but looks the same.
+                assert_eq!(format!("{read:?}"), format!("{by_serde:?}"), "{bytes:x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_inputs_and_json_are_read_by_serde() {
+        let ping = PlayInput::Ping { nonce: 7 };
+        for encoding in [Encoding::Json, Encoding::Msgpack] {
+            assert_eq!(PlayInput::read(encoding, &encoding.encode(&ping).unwrap()).unwrap(), ping);
+        }
+        let wide = b"\x83\xa4type\xa4walk\xa2to\x82\xa1x\xcb\x40\0\0\0\0\0\0\0\xa1y\x03\xa3seq\x05";
+        let walk = PlayInput::Walk { to: Position { x: 2.0, y: 3.0 }, seq: 5 };
+        assert_eq!(PlayInput::read(Encoding::Msgpack, wide).unwrap(), walk);
+    }
 }
