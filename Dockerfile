@@ -4,9 +4,9 @@ WORKDIR /src
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN --mount=type=cache,target=/src/target --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo build --release --locked --workspace --bins \
- && install -D -t /out target/release/central target/release/map-spawn target/release/map \
-      target/release/client target/release/mmo
+    cargo build --profile dist --locked --workspace --bins \
+ && install -D -t /out target/dist/central target/dist/map-spawn target/dist/map \
+      target/dist/client target/dist/mmo
 
 FROM debian:bookworm-slim
 RUN useradd --system --create-home --home-dir /var/lib/waystone waystone

@@ -14,8 +14,11 @@ use tokio_util::codec::FramedRead;
 
 use crate::{WireError, codec::FrameCodec};
 
-/// Room for input at first; it grows with the frames that come, up to the frame limit.
-const BUFFER: usize = 1024;
+/// Room for input at first, in bytes, enough for a few walks: a server has thousands of these. It
+/// grows with the frames that come, up to the frame limit.
+const BUFFER: usize = 256;
+/// Room for what is thrown away, in bytes.
+const WASTE: usize = 4096;
 /// How much of what a peer still sends is thrown away while closing, in bytes.
 const DRAIN_MAX: usize = 256 * 1024;
 /// How long a peer has to end its side while closing.
@@ -64,7 +67,7 @@ impl Reader {
     pub async fn drain(self) {
         let deadline = Instant::now() + DRAIN_TIME;
         let mut half = self.frames.into_inner();
-        let mut waste = BytesMut::with_capacity(BUFFER);
+        let mut waste = BytesMut::with_capacity(WASTE);
         let mut drained = 0;
         while drained < DRAIN_MAX {
             waste.clear();
