@@ -1,8 +1,4 @@
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use world::{Context, atlas::PlaceError};
-
-use super::*;
+use super::{together::Guide, *};
 
 fn dungeon() -> Box<MapServer> {
     Box::new(server("dungeon-1", "dungeon"))
@@ -38,35 +34,11 @@ fn a_player_goes_to_the_instance_and_what_is_saved_is_where_it_comes_back_to() {
     assert!(transfer.state.position.unwrap().x < 11.1);
 }
 
-/// A game that starts a dungeon for everybody when somebody says so.
-#[derive(Debug, Serialize, Deserialize)]
-struct Guild;
-
-impl world::World for Guild {
-    type Config = Value;
-    type Input = Value;
-    type Output = Value;
-    type Player = Value;
-
-    fn open(_: Value, _: &mut Context<'_, Self>) -> Result<Self, PlaceError> {
-        Ok(Self)
-    }
-
-    fn tick(&mut self, _: &mut Context<'_, Self>) {}
-
-    fn input(&mut self, _: EntityId, _: Value, ctx: &mut Context<'_, Self>) {
-        let party: Vec<EntityId> = ctx.players().collect();
-        ctx.spawn_instance(&"dungeon".parse().unwrap(), &party);
-    }
-}
-
 /// A party of three whose dungeon is up; each has asked for a seat there.
-fn three_at_the_door() -> (Rig<Guild>, [Client; 3], Vec<WarpId>) {
-    let own = MapServer { capacity: 3, ..server("town-1", "town") };
-    let mut world = Rig::<Guild>::on(own, town());
+fn three_at_the_door() -> (Rig<Guide>, [Client; 3], Vec<WarpId>) {
+    let mut world = Rig::guided(3);
     let mut clients = [world.player(), world.player(), world.player()];
-    let action = Value::Null;
-    world.host.input(clients[0].entity, PlayInput::Act { action, seq: 1 }, world.now);
+    world.lead(&clients[0], "dungeon");
     let Job::Spawn(party, _) = world.job() else { panic!("no dungeon is asked for") };
     world.outcome(Outcome::Placed(party, Ok(dungeon())));
     let warps = std::mem::take(&mut world.host.jobs).into_iter().map(|job| match job {
@@ -78,7 +50,7 @@ fn three_at_the_door() -> (Rig<Guild>, [Client; 3], Vec<WarpId>) {
     (world, clients, warps)
 }
 
-fn answered(world: &mut Rig<Guild>, warp: WarpId, client: &Client, answer: Option<Failure>) {
+fn answered(world: &mut Rig<Guide>, warp: WarpId, client: &Client, answer: Option<Failure>) {
     let seat = SeatReserved { ticket: Ticket::from_bytes([7; 32]), kept_ms: 10_000 };
     let answer = answer.map_or(Ok(seat), Err);
     let (target, character) = ("dungeon-1".parse().unwrap(), client.character);

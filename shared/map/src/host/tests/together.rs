@@ -7,13 +7,13 @@ use world::{Context, atlas::PlaceError};
 
 use super::*;
 
-/// A game that sends everybody to the forest when somebody says so.
+/// A game that sends everybody to the map that somebody names, or to a dungeon of their own.
 #[derive(Debug, Serialize, Deserialize)]
-struct Coach;
+pub(super) struct Guide;
 
-impl world::World for Coach {
+impl world::World for Guide {
     type Config = Value;
-    type Input = Value;
+    type Input = String;
     type Output = Value;
     type Player = Value;
 
@@ -23,18 +23,34 @@ impl world::World for Coach {
 
     fn tick(&mut self, _: &mut Context<'_, Self>) {}
 
-    fn input(&mut self, _: EntityId, _: Value, ctx: &mut Context<'_, Self>) {
+    fn input(&mut self, _: EntityId, to: String, ctx: &mut Context<'_, Self>) {
         let party: Vec<EntityId> = ctx.players().collect();
-        ctx.warp_party(&party, &"forest".parse().unwrap(), None);
+        let map = to.parse().unwrap();
+        match to.as_str() {
+            "dungeon" => ctx.spawn_instance(&map, &party),
+            _ => ctx.warp_party(&party, &map, None),
+        }
+    }
+}
+
+impl Rig<Guide> {
+    /// A town with room for so many.
+    pub(super) fn guided(capacity: u32) -> Self {
+        Self::on(MapServer { capacity, ..server("town-1", "town") }, town())
+    }
+
+    /// One of them says where all go.
+    pub(super) fn lead(&mut self, client: &Client, to: &str) {
+        let act = PlayInput::Act { action: Value::from(to), seq: 1 };
+        self.host.input(client.entity, act, self.now);
     }
 }
 
 /// Two players on the way to one channel; gives whose warp asks for which seat.
-fn on_the_way() -> (Rig<Coach>, [Client; 2], PartyId) {
-    let mut world = Rig::<Coach>::on(server("town-1", "town"), town());
+fn on_the_way() -> (Rig<Guide>, [Client; 2], PartyId) {
+    let mut world = Rig::guided(2);
     let [ada, bob] = [world.player(), world.player()];
-    let action = Value::Null;
-    world.host.input(ada.entity, PlayInput::Act { action, seq: 1 }, world.now);
+    world.lead(&ada, "forest");
     match world.job() {
         Job::RouteParty(party, map, 2) if map.as_str() == "forest" => (world, [ada, bob], party),
         other => panic!("{other:?}"),
