@@ -18,9 +18,8 @@ use serde::Serialize;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
-    data,
     link::Link,
-    times::{Spread, Times},
+    times::{Spread, Times, Verdict},
 };
 
 /// How long one replacement may take.
@@ -55,13 +54,8 @@ pub(crate) struct Replace {
     #[arg(long, value_name = "SECONDS", default_value = "61")]
     rest_s: u64,
 
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-
-    /// Fail if the 99th percentile of replacements is longer
-    #[arg(long, value_name = "MS")]
-    max_p99_ms: Option<f64>,
+    #[command(flatten)]
+    verdict: Verdict,
 }
 
 /// What was measured. The fields' names are those of the JSON.
@@ -107,12 +101,9 @@ impl Replace {
         let report = Report { missed: missed.spread(), replaced: replaced.spread() };
         let Report { missed, replaced } = &report;
         let text = || format!("missed:   {missed}\nreplaced: {replaced}");
-        data(&if self.json { serde_json::to_string(&report)? } else { text() });
-        Ok(replaced.judge(self.max_p99_ms))
+        self.verdict.tell(&report, text, replaced)
     }
-}
 
-impl Replace {
     /// The map's Map Servers, once there are enough.
     async fn found(&self, backbone: &Backbone) -> anyhow::Result<Vec<MapServer>> {
         let until = Instant::now() + PATIENCE;

@@ -16,10 +16,9 @@ use protocol::{
 use tokio::time::Instant;
 
 use crate::{
-    data,
     link::Link,
     lobby::{CONNECT, PROGRAM},
-    times::Times,
+    times::{Times, Verdict},
 };
 
 /// The Cluster gives a spawner 12 s.
@@ -39,13 +38,8 @@ pub(crate) struct Spawn {
     #[arg(long, value_name = "COUNT", default_value = "20", value_parser = value_parser!(u32).range(1..=10_000))]
     count: u32,
 
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-
-    /// Fail if the 99th percentile is longer
-    #[arg(long, value_name = "MS")]
-    max_p99_ms: Option<f64>,
+    #[command(flatten)]
+    verdict: Verdict,
 }
 
 impl Spawn {
@@ -61,9 +55,7 @@ impl Spawn {
         }
         backbone.close().await;
         let spread = times.spread();
-        let text = || format!("spawn: {spread}");
-        data(&if self.json { serde_json::to_string(&spread)? } else { text() });
-        Ok(spread.judge(self.max_p99_ms))
+        self.verdict.tell(&spread, || format!("spawn: {spread}"), &spread)
     }
 
     /// Commands a Map Server, and has it greet a client.

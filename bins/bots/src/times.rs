@@ -2,10 +2,11 @@
 
 use std::{fmt, process::ExitCode, time::Duration};
 
+use clap::Args;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::talk;
+use crate::{data, talk};
 
 /// To a thousandth, from 1 µs to 5 minutes.
 #[derive(Debug)]
@@ -42,16 +43,35 @@ impl Times {
     }
 }
 
-impl Spread {
-    /// Whether the 99th percentile is no longer than a bound, if there is one; says so if it is.
-    pub(crate) fn judge(&self, max_p99_ms: Option<f64>) -> ExitCode {
-        match max_p99_ms {
-            Some(bound) if self.p99_ms > bound => {
-                talk(&format!("bots: p99 is {:.1} ms, more than {bound} ms", self.p99_ms));
+/// How a measurement is told, and what it is held to.
+#[derive(Debug, Args)]
+pub(crate) struct Verdict {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    /// Fail if the 99th percentile is longer
+    #[arg(long, value_name = "MS")]
+    max_p99_ms: Option<f64>,
+}
+
+impl Verdict {
+    /// Prints a report, as JSON or as `text`, and says whether `judged`, the part of it that the
+    /// bound is about, holds that.
+    pub(crate) fn tell(
+        &self,
+        report: &impl Serialize,
+        text: impl FnOnce() -> String,
+        judged: &Spread,
+    ) -> anyhow::Result<ExitCode> {
+        data(&if self.json { serde_json::to_string(report)? } else { text() });
+        Ok(match self.max_p99_ms {
+            Some(bound) if judged.p99_ms > bound => {
+                talk(&format!("bots: p99 is {:.1} ms, more than {bound} ms", judged.p99_ms));
                 ExitCode::FAILURE
             }
             _ => ExitCode::SUCCESS,
-        }
+        })
     }
 }
 

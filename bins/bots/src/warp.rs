@@ -16,10 +16,9 @@ use wire::Connection;
 
 use crate::{
     company::{self, Member},
-    data,
     entrance::{Place, arrive},
     lobby::Lobby,
-    times::{Spread, Times},
+    times::{Spread, Times, Verdict},
 };
 
 /// How far outside of a portal's circle one waits, in tiles: less than a step.
@@ -46,13 +45,8 @@ pub(crate) struct Warp {
     #[arg(long, value_name = "PREFIX", default_value = "warp")]
     accounts: String,
 
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-
-    /// Fail if the 99th percentile is longer
-    #[arg(long, value_name = "MS")]
-    max_p99_ms: Option<f64>,
+    #[command(flatten)]
+    verdict: Verdict,
 }
 
 /// What was measured. The fields' names are those of the JSON.
@@ -83,8 +77,7 @@ impl Warp {
         }
         stay.connection.send(&PlayInput::Leave).await?;
         let report = Report { warp: warp.spread(), handoff: handoff.spread() };
-        data(&if self.json { serde_json::to_string(&report)? } else { report.text() });
-        Ok(report.warp.judge(self.max_p99_ms))
+        self.verdict.tell(&report, || report.text(), &report.warp)
     }
 }
 

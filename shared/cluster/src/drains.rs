@@ -291,13 +291,13 @@ impl Drains {
         }
         for server in registry.maps() {
             let mut orders = self.orders.all().iter();
-            let order = orders.find(|order| covers(&order.target, server)).cloned();
-            let Some(order) = order else { continue };
+            let Some(order) = orders.find(|order| covers(&order.target, server)) else { continue };
             let ordered = self.servers.get(&server.server).is_some_and(|draining| {
                 matches!(draining.why, Why::Ordered { .. })
                     && draining.incarnation == server.incarnation
             });
             if !ordered {
+                let order = order.clone();
                 self.begin(server, order.until.max(now), &order.reason, now);
             }
         }

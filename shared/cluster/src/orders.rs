@@ -135,10 +135,10 @@ impl Orders {
             _ => return,
         };
         self.copy = match result {
-            Ok(()) if !stale => Copy::Good,
             // Somebody waits for what has changed meanwhile.
             _ if stale => Copy::Stale { from: now },
-            _ => Copy::Stale { from: now + RETRY },
+            Ok(()) => Copy::Good,
+            Err(_) => Copy::Stale { from: now + RETRY },
         };
     }
 }

@@ -147,7 +147,7 @@ impl<'a> Scene<'a> {
             return Err(Failure::new(Code::MapUnknown, message));
         }
         let rules = self.rules(map);
-        let cost = rules.map_or(1, |rules| rules.cost);
+        let cost = self.cost(map);
         let labels = rules.map_or(&[][..], |rules| &rules.labels);
         let placement = rules.and_then(|rules| rules.placement);
         let placement = placement.unwrap_or(self.desired.placement);
@@ -202,13 +202,17 @@ impl<'a> Scene<'a> {
         maps.or_else(|| self.desired.instances.get(map).map(|instances| &instances.start))
     }
 
+    /// Slots that a Map Server of a map takes.
+    pub(crate) fn cost(self, map: &MapName) -> u32 {
+        self.rules(map).map_or(1, |rules| rules.cost)
+    }
+
     /// Slots of a spawner that are in use: those it told of, those of Map Servers it is known to
     /// run, and those of what it was told to start since its last beat.
     pub(crate) fn load(self, spawner: &Spawner, run: &Run<'_>) -> u32 {
-        let cost = |map: &MapName| self.rules(map).map_or(1, |rules| rules.cost);
         let runs = run
             .get(&spawner.spawner)
-            .map_or(0, |maps| maps.iter().map(|map| cost(map)).fold(0, u32::saturating_add));
+            .map_or(0, |maps| maps.iter().map(|map| self.cost(map)).fold(0, u32::saturating_add));
         let to_come = self
             .to_come()
             .filter(|start| start.spawner == spawner.spawner)

@@ -83,7 +83,7 @@ impl<'a> Slots<'a> {
     }
 
     fn cost(&self, map: &MapName) -> i64 {
-        self.scene.rules(map).map_or(1, |rules| rules.cost).into()
+        self.scene.cost(map).into()
     }
 
     /// The share of its slots that a spawner uses with so many `more`.

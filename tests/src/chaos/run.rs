@@ -11,7 +11,7 @@ use super::{
     echo::Echo,
     plan::{self, Fault},
     report::Report,
-    theatre::Theatre,
+    theatre::{State, Theatre},
     watch::Watch,
 };
 use crate::wait::SOON;
@@ -71,7 +71,9 @@ impl Settings {
 pub async fn run(settings: Settings) -> Report {
     let mut theatre = Theatre::start().await;
     let backbone = theatre.rig.backbone().await;
-    is_as_desired(&mut theatre, &backbone, SOON).await.expect("a whole cluster at the start");
+    becomes(&mut theatre, State::AsDesired, &backbone, SOON)
+        .await
+        .expect("a whole cluster at the start");
     let audit = Audit::start(&theatre.rig.folder().join("waystone.db")).await;
     let watch = Watch::start(&backbone).await;
     let echo = Echo::start(theatre.rig.backbone().await).await;
@@ -92,7 +94,7 @@ pub async fn run(settings: Settings) -> Report {
     }
     hurt(&mut theatre, &plan, settings.length, &audit, &mut report).await;
     let mended = Instant::now();
-    if let Err(missing) = is_whole(&mut theatre, &backbone, WHOLE).await {
+    if let Err(missing) = becomes(&mut theatre, State::Whole, &backbone, WHOLE).await {
         report.is_stuck([missing]);
     }
     report.whole_after_ms = mended.elapsed().as_millis();
@@ -106,7 +108,7 @@ pub async fn run(settings: Settings) -> Report {
     is_once(&backbone, &watch, &bots, &mut report).await;
     let bots = leave_and_compare(bots, &mut report).await;
     // Nobody is there any more whom one Map Server too many would serve.
-    if let Err(missing) = is_as_desired(&mut theatre, &backbone, WHOLE).await {
+    if let Err(missing) = becomes(&mut theatre, State::AsDesired, &backbone, WHOLE).await {
         report.is_stuck([missing]);
     }
     for bot in &bots {
@@ -169,53 +171,26 @@ async fn hurt(
 }
 
 /// # Errors
-/// What is missing, in words.
-async fn is_whole(
+/// What the Cluster knows instead, in words.
+async fn becomes(
     theatre: &mut Theatre,
+    state: State,
     backbone: &Backbone,
     limit: Duration,
 ) -> Result<(), String> {
     let start = Instant::now();
-    while !theatre.is_whole(backbone).await {
-        wait_on(theatre, backbone, start, limit).await?;
+    while !theatre.is(state, backbone).await {
+        if start.elapsed() > limit {
+            let known = theatre.rig.peers().await;
+            let maps = known.maps.iter().map(|map| map.server.to_string());
+            let spawners = known.spawners.iter().map(|spawner| spawner.spawner.to_string());
+            let known: Vec<String> = maps.chain(spawners).collect();
+            return Err(format!("after {limit:?} the Cluster knows {known:?}"));
+        }
+        theatre.clear_held(backbone).await;
+        theatre.tend();
+        sleep(TURN).await;
     }
-    Ok(())
-}
-
-/// # Errors
-/// What runs instead, in words.
-async fn is_as_desired(
-    theatre: &mut Theatre,
-    backbone: &Backbone,
-    limit: Duration,
-) -> Result<(), String> {
-    let start = Instant::now();
-    while !theatre.is_as_desired(backbone).await {
-        wait_on(theatre, backbone, start, limit).await?;
-    }
-    Ok(())
-}
-
-/// Looks after the cluster for a turn.
-///
-/// # Errors
-/// When the limit has passed: what the Cluster knows.
-async fn wait_on(
-    theatre: &mut Theatre,
-    backbone: &Backbone,
-    start: Instant,
-    limit: Duration,
-) -> Result<(), String> {
-    if start.elapsed() > limit {
-        let known = theatre.rig.peers().await;
-        let maps = known.maps.iter().map(|map| map.server.to_string());
-        let spawners = known.spawners.iter().map(|spawner| spawner.spawner.to_string());
-        let known: Vec<String> = maps.chain(spawners).collect();
-        return Err(format!("after {limit:?} the Cluster knows {known:?}"));
-    }
-    theatre.clear_held(backbone).await;
-    theatre.tend();
-    sleep(TURN).await;
     Ok(())
 }
 

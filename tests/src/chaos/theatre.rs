@@ -33,6 +33,15 @@ const SAVE_EVERY_S: &str = "2";
 /// How long a spawner may take to end after SIGTERM, and a Map Server, before it is killed.
 const GRACE: Duration = Duration::from_secs(12);
 
+/// How much of the cluster there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// All that is desired, at least.
+    Whole,
+    /// Just that: what was started in place of another has ended.
+    AsDesired,
+}
+
 /// The cluster. Dropped, it ends in the order of the fields.
 pub struct Theatre {
     machines: Vec<Machine>,
@@ -45,6 +54,7 @@ pub struct Theatre {
     /// Map Servers that hang, by their places in the layout.
     hung: BTreeMap<usize, u32>,
     maps_folder: PathBuf,
+    desired_file: PathBuf,
     /// Programs that ended without a fault that says so, and their last words.
     pub ended_by_themselves: Vec<String>,
 }
@@ -68,7 +78,7 @@ impl Theatre {
             CENTRALS.iter().map(|_| format!("127.0.0.1:{}", quiet_port())).collect();
         let links = open_links(&rig).await;
         let maps_folder = write_maps(rig.folder());
-        write_desired(rig.folder());
+        let desired_file = write_desired(rig.folder());
         let machine = |(id, _): &(&str, &[&str])| Machine {
             spawner: Keep::new(id),
             orphans: Orphans(Vec::new()),
@@ -82,6 +92,7 @@ impl Theatre {
             links,
             hung: BTreeMap::new(),
             maps_folder,
+            desired_file,
             ended_by_themselves: Vec::new(),
         };
         (0..CENTRALS.len()).for_each(|place| theatre.start_central(place));
@@ -189,19 +200,14 @@ impl Theatre {
         }
     }
 
-    /// Whether every spawner is back, and the Cluster runs at least what is desired.
-    pub async fn is_whole(&self, backbone: &Backbone) -> bool {
+    /// Whether every spawner is back, and the Cluster runs what is desired.
+    pub async fn is(&self, state: State, backbone: &Backbone) -> bool {
         let is_ending = self.machines.iter().any(|machine| machine.ending.is_some());
         let Ok(peers) = backbone.call(&(), ListPeers {}).await else { return false };
         let Ok(status) = backbone.call(&(), GetStatus {}).await else { return false };
         let runs = status.settled && status.maps.iter().all(|map| map.ready >= map.wanted);
-        runs && peers.spawners.len() == SPAWNERS.len() && !is_ending
-    }
-
-    /// Whether just what is desired runs: what was started in place of another has ended.
-    pub async fn is_as_desired(&self, backbone: &Backbone) -> bool {
-        let peers = backbone.call(&(), ListPeers {}).await;
-        self.is_whole(backbone).await && peers.is_ok_and(|peers| peers.maps.len() == MAPS.len())
+        let no_more = state == State::Whole || peers.maps.len() == MAPS.len();
+        runs && no_more && peers.spawners.len() == SPAWNERS.len() && !is_ending
     }
 
     /// Has those started again that crashed too often, as an operator would.
@@ -256,7 +262,7 @@ impl Theatre {
             .env("MMO_LISTEN", &self.addresses[place])
             .env("NATS_URL", self.nats_url(Link::CentralNats(place)))
             .env("REDIS_URL", self.redis_url(Link::CentralRedis(place)))
-            .env("MMO_DESIRED", self.rig.folder().join("desired.toml"))
+            .env("MMO_DESIRED", &self.desired_file)
             .env("MMO_START_MAP", MAPS[0].1);
         self.centrals[place].start(program);
     }

@@ -19,7 +19,6 @@ mod command;
 mod departures;
 mod emptying;
 mod ended;
-
 mod links;
 mod outbox;
 mod parties;
