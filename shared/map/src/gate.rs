@@ -1,8 +1,7 @@
 //! Clients' connections: taken, admitted, served.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use protocol::{
     Code, Failure,
     frame::{Encoding, Role},
@@ -11,7 +10,7 @@ use protocol::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::{
     sync::CancellationToken,
@@ -37,8 +36,6 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(crate) struct Gate {
     pub(crate) admission: Admission,
     pub(crate) host: HostLink,
-    /// A client that says nothing for so long is sent away.
-    pub(crate) idle: Duration,
 }
 
 impl Gate {
@@ -126,25 +123,16 @@ impl Gate {
     /// Reads inputs until the connection ends or the client breaks the rules, and tells the host.
     async fn read(&self, reader: &mut Reader, link: LinkId) {
         let encoding = reader.encoding();
-        let mut silence = Silence::of(self.idle);
-        loop {
-            let ending = match silence.or(reader).await {
-                Some(Ok(frame)) => match parse(encoding, &frame) {
-                    Ok(input) => {
-                        self.host.tell(Command::Input(link, input)).await;
-                        continue;
-                    }
-                    Err(failure) => Ending::Broken(failure),
+        let ending = loop {
+            match reader.receive().await {
+                Ok(frame) => match parse(encoding, &frame) {
+                    Ok(input) => self.host.say(link, input).await,
+                    Err(failure) => break Ending::Broken(failure),
                 },
-                Some(Err(error)) => ending(&error),
-                // A client at play says a word now and then; its network may be gone.
-                None => {
-                    let message = format!("you said nothing for {} s", self.idle.as_secs());
-                    Ending::Lost("silent".to_owned(), Some(Failure::new(Code::Silent, message)))
-                }
-            };
-            return self.host.tell(Command::Ended(link, ending)).await;
-        }
+                Err(error) => break ending(&error),
+            }
+        };
+        self.host.tell(Command::Ended(link, ending)).await;
     }
 }
 
@@ -183,40 +171,6 @@ async fn refuse(mut connection: Connection, refusal: Refusal) {
             // The client may be gone; nothing changes by it.
             let _ = connection.send(&PlayMessage::Goodbye { failure: Some(failure) }).await;
             connection.close().await;
-        }
-    }
-}
-
-/// How long a client has been silent. One timer for a whole stay: to set one for each frame would
-/// cost more than to read it.
-struct Silence {
-    most: Duration,
-    heard: Instant,
-    timer: Pin<Box<Sleep>>,
-}
-
-impl Silence {
-    fn of(most: Duration) -> Self {
-        Self { most, heard: Instant::now(), timer: Box::pin(sleep(most)) }
-    }
-
-    /// The next frame; `None` where the client says nothing for too long.
-    async fn or(&mut self, reader: &mut Reader) -> Option<Result<Bytes, WireError>> {
-        loop {
-            tokio::select! {
-                biased;
-                frame = reader.receive() => {
-                    self.heard = Instant::now();
-                    return Some(frame);
-                }
-                () = &mut self.timer => {
-                    let until = self.heard + self.most;
-                    if Instant::now() >= until {
-                        return None;
-                    }
-                    self.timer.as_mut().reset(until);
-                }
-            }
         }
     }
 }

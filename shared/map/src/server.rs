@@ -28,7 +28,7 @@ use crate::{
     admission::Admission,
     backends, courier, endpoints,
     gate::Gate,
-    host::{self, Channels, Host, HostLink, Times, Vitals},
+    host::{self, Channels, Host, HostLink, Times, Told, Vitals},
     jobs::{self, Desk},
     listen::{self, NoPort},
     membership::Membership,
@@ -103,7 +103,7 @@ struct Opened<W: World> {
     membership: Membership,
     service: nats::Service,
     ended: nats::Subscription<SessionEnded>,
-    commands: mpsc::Receiver<host::Command>,
+    told: Told,
 }
 
 /// The game on its map, before it is known under which channel.
@@ -142,8 +142,7 @@ async fn open<W: World>(
     watch(instance, "nats", async move { nats_up.follow_connection(connected, &at).await });
 
     let mut own = describe(&settings, port);
-    let (commands_in, commands) = mpsc::channel(INBOX);
-    let link = HostLink(commands_in);
+    let (link, told) = HostLink::new();
     // Everything that listens is there before anybody is told of this server, and nothing before
     // it is known that no other server is meant.
     let ended = backbone.subscribe::<SessionEnded>().await?;
@@ -156,7 +155,7 @@ async fn open<W: World>(
     own.channel = membership.join().await?;
     say_ready(&own, instance);
     let server = Server { settings, own, backbone, sessions, link };
-    Ok(Opened { server, listener, host, membership, service, ended, commands })
+    Ok(Opened { server, listener, host, membership, service, ended, told })
 }
 
 impl<W: World> Opened<W> {
@@ -169,7 +168,7 @@ impl<W: World> Opened<W> {
         let draining = instance.lifecycle.draining().clone();
         let hosted = CancellationToken::new();
         let host = server.host(self.host);
-        let vitals = server.spawn_host(instance, host, self.commands, &hosted);
+        let vitals = server.spawn_host(instance, host, self.told, &hosted);
         spawn(instance, "sessions", {
             let (hosted, link) = (hosted.clone(), server.link.clone());
             let heard = endpoints::hear_ended_sessions(self.ended, link);
@@ -200,6 +199,7 @@ impl Server {
             seat_kept: Duration::from_secs(self.settings.seat_kept_s),
             instance_idle: Duration::from_secs(self.settings.instance_idle_s),
             link_grace: Duration::from_secs(self.settings.link_grace_s),
+            idle: Duration::from_secs(self.settings.idle_s),
         };
         Host::new(self.own.clone(), stage, recorder, times, Instant::now())
     }
@@ -209,7 +209,7 @@ impl Server {
         &self,
         instance: &Instance,
         host: Host<W>,
-        commands: mpsc::Receiver<host::Command>,
+        told: Told,
         hosted: &CancellationToken,
     ) -> latest::Receiver<Vitals> {
         let (outcomes_in, outcomes) = mpsc::channel(INBOX);
@@ -221,8 +221,7 @@ impl Server {
         spawn(instance, "jobs", jobs::work(jobs, outcomes_in, desk));
         spawn(instance, "courier", courier::deliver(news, backbone));
 
-        let channels =
-            Channels { commands, outcomes, jobs: jobs_in, news: news_in, vitals: vitals_in };
+        let channels = Channels { told, outcomes, jobs: jobs_in, news: news_in, vitals: vitals_in };
         let draining = instance.lifecycle.draining().clone();
         let drain = self.settings.basics.drain();
         let drain = drain.saturating_sub(LEAVING).max(drain / 2);
@@ -263,8 +262,7 @@ impl Server {
             backbone: self.backbone.clone(),
             host: self.link.clone(),
         };
-        let idle = Duration::from_secs(self.settings.idle_s);
-        Gate { admission, host: self.link.clone(), idle }
+        Gate { admission, host: self.link.clone() }
     }
 }
 

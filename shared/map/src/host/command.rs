@@ -15,7 +15,11 @@ use protocol::{
 use sessions::Note;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{links::LinkId, outbox::Inbox};
+use super::{
+    inputs::{self, Ear, Mouth},
+    links::LinkId,
+    outbox::Inbox,
+};
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -32,8 +36,6 @@ pub(crate) enum Command {
     Forfeit(CharacterId),
     Enter(Box<Entry>, Reply<Admitted>),
     Resume(Box<Resumption>, Reply<Admitted>),
-    /// An input, or why it cannot be taken.
-    Input(LinkId, Result<PlayInput, Failure>),
     Ended(LinkId, Ending),
     SessionEnded(SessionEnded),
 }
@@ -83,14 +85,39 @@ pub(crate) enum Ending {
     Broken(Failure),
 }
 
-/// A handle to the host. A sender waits while the host's queue is full.
+/// Commands that wait for the host, at most.
+const COMMANDS: usize = 4096;
+
+/// A handle to the host. Who tells it something waits while too much is on its way.
 #[derive(Debug, Clone)]
-pub(crate) struct HostLink(pub(crate) mpsc::Sender<Command>);
+pub(crate) struct HostLink {
+    commands: mpsc::Sender<Command>,
+    inputs: Mouth,
+}
+
+/// What the host is told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) inputs: Ear,
+}
 
 impl HostLink {
+    /// A handle, and where what is told comes out.
+    pub(crate) fn new() -> (Self, Told) {
+        let (commands_in, commands) = mpsc::channel(COMMANDS);
+        let (inputs_in, inputs) = inputs::channel();
+        (Self { commands: commands_in, inputs: inputs_in }, Told { commands, inputs })
+    }
+
     /// Tells; once the host has ended it does nothing.
     pub(crate) async fn tell(&self, command: Command) {
-        let _ = self.0.send(command).await;
+        let _ = self.commands.send(command).await;
+    }
+
+    /// Tells what a client says, before whatever is told of the same connection later.
+    pub(crate) async fn say(&self, link: LinkId, input: Result<PlayInput, Failure>) {
+        self.inputs.say(link, input).await;
     }
 
     /// Asks, and waits for the answer. The caller sets the deadline.

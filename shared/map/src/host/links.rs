@@ -1,6 +1,6 @@
 //! Players' connections: one is lost, and the character waits for its client to come back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use protocol::{Code, EntityId, Failure, ResumeTicket, frame::Encoding};
 use world::{Entity, Input, World};
@@ -37,6 +37,8 @@ pub(super) struct Link {
     /// `None` once the connection is lost.
     outbox: Option<Outbox>,
     resume_ticket: ResumeTicket,
+    /// Looks in a row at which it had said nothing since the one before.
+    quiet: u32,
 }
 
 impl Link {
@@ -57,6 +59,24 @@ pub(super) struct Lost {
     reason: String,
 }
 
+/// Between two looks at who says nothing.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// When a client has said nothing for too long: its network may be gone, for one at play says a word
+/// now and then. It is counted in looks: a server that was held up has not listened meanwhile.
+#[derive(Debug)]
+pub(super) struct Silence {
+    most: u32,
+    next_look: Instant,
+}
+
+impl Silence {
+    pub(super) fn of(most: Duration, now: Instant) -> Self {
+        let most = u32::try_from(most.as_secs()).unwrap_or(u32::MAX).max(1);
+        Self { most, next_look: now + LOOK }
+    }
+}
+
 impl<W: World> Host<W> {
     /// A connection of a player, with the first word on it: what there is to see.
     pub(super) fn open_link(&mut self, id: LinkId, encoding: Encoding) -> (Link, Inbox) {
@@ -65,13 +85,19 @@ impl<W: World> Host<W> {
         let entered = self.entered(id.entity, resume_ticket.clone());
         // A fresh mailbox has room.
         let _ = outbox.tell(&mut Spread::new(entered));
-        (Link { id, outbox: Some(outbox), resume_ticket }, messages)
+        (Link { id, outbox: Some(outbox), resume_ticket, quiet: 0 }, messages)
     }
 
-    /// Whether what this connection says is still the player's word.
-    pub(super) fn is_current(&self, link: LinkId) -> bool {
-        let player = self.players.get(&link.entity);
-        player.is_some_and(|player| player.link.id == link && player.link.outbox.is_some())
+    /// This connection, if what it says is still the player's word.
+    fn current(&mut self, link: LinkId) -> Option<&mut Link> {
+        let current = &mut self.players.get_mut(&link.entity)?.link;
+        (current.id == link && current.outbox.is_some()).then_some(current)
+    }
+
+    /// This connection says something. Whether that is still the player's word.
+    pub(super) fn is_heard(&mut self, link: LinkId) -> bool {
+        let current = self.current(link);
+        current.map(|current| current.quiet = 0).is_some()
     }
 
     pub(super) fn is_lost(&self, entity: EntityId) -> bool {
@@ -80,7 +106,7 @@ impl<W: World> Host<W> {
 
     /// A connection has ended on the client's side.
     pub(super) fn link_ended(&mut self, link: LinkId, ending: Ending, now: Instant) {
-        if !self.is_current(link) {
+        if self.current(link).is_none() {
             return;
         }
         match ending {
@@ -121,6 +147,28 @@ impl<W: World> Host<W> {
             tracing::info!(character = %player.character, reason, "its connection is lost");
             self.stage.look_away(entity);
             self.lost.insert(entity, Lost { until: now + self.link_grace, reason });
+        }
+    }
+
+    /// Whoever has said nothing for too long has a connection that is lost.
+    pub(super) fn lose_silent(&mut self, now: Instant) {
+        if now < self.silence.next_look {
+            return;
+        }
+        self.silence.next_look = now + LOOK;
+        let (most, mut silent) = (self.silence.most, Vec::new());
+        for (entity, player) in &mut self.players {
+            player.link.quiet += 1;
+            // The first look may come right after the last word.
+            if player.link.quiet > most && player.link.outbox.is_some() {
+                silent.push(*entity);
+            }
+        }
+        silent.sort_unstable();
+        for entity in silent {
+            let message = format!("you said nothing for {most} s");
+            let failure = Failure::new(Code::Silent, message);
+            self.lose_link(entity, "silent".to_owned(), Some(failure), now);
         }
     }
 

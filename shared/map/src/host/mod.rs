@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! - `run`: the task: tick, commands, outcomes, drain.
-//! - `command`: what the host can be told.
+//! - `command`: what the host can be told. `inputs`: what clients say, on its way there.
 //! - `arrivals`: seats, and entering. `departures`: leaving, evicting, draining.
 //! - `emptying`: being emptied while others take over.
 //! - `links`: connections that are lost, and taken up again.
@@ -19,6 +19,7 @@ mod command;
 mod departures;
 mod emptying;
 mod ended;
+mod inputs;
 mod links;
 mod outbox;
 mod parties;
@@ -41,7 +42,9 @@ use protocol::{
 };
 
 pub(crate) use command::Reply;
-pub(crate) use command::{Admitted, Command, Ending, Entry, HostLink, Resumption, Shown, draining};
+pub(crate) use command::{
+    Admitted, Command, Ending, Entry, HostLink, Resumption, Shown, Told, draining,
+};
 pub(crate) use links::LinkId;
 pub(crate) use run::{Channels, Vitals, run};
 
@@ -49,7 +52,7 @@ use self::{
     abandon::Abandons,
     emptying::Emptying,
     ended::EndedSessions,
-    links::{Link, Lost},
+    links::{Link, Lost, Silence},
     outbox::{Outbox, Spread},
     parties::{Gathering, Party},
     saves::Commit,
@@ -104,6 +107,7 @@ pub(crate) struct Host<W: World> {
     empty_since: Option<Instant>,
     instance_idle: Duration,
     link_grace: Duration,
+    silence: Silence,
     /// What the last call wants done; whoever called takes it.
     pub(crate) jobs: Vec<Job>,
     pub(crate) news: Vec<News>,
@@ -153,6 +157,8 @@ pub(crate) struct Times {
     /// How long a player whose connection is lost stays for its client to come back; zero for not
     /// at all.
     pub(crate) link_grace: Duration,
+    /// How long a client may say nothing.
+    pub(crate) idle: Duration,
 }
 
 impl<W: World> Host<W> {
@@ -187,6 +193,7 @@ impl<W: World> Host<W> {
             empty_since: None,
             instance_idle: times.instance_idle,
             link_grace: times.link_grace,
+            silence: Silence::of(times.idle, now),
             jobs: Vec::new(),
             news: Vec::new(),
             own,
@@ -253,7 +260,6 @@ impl<W: World> Host<W> {
             Command::Resume(back, reply) => {
                 let _ = reply.send(self.resume(&back, now));
             }
-            Command::Input(link, input) => self.hear(link, input, now),
             Command::Ended(link, ending) => self.link_ended(link, ending, now),
             Command::SessionEnded(ended) => self.end_session(ended.session, ended.why, now),
         }
@@ -287,6 +293,7 @@ impl<W: World> Host<W> {
         self.move_players(now);
         self.tick_warps(now);
         self.tick_commits(now);
+        self.lose_silent(now);
         self.give_up_links(now);
         self.save_due(now);
         self.say_late_goodbyes(now);

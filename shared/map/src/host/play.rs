@@ -68,8 +68,8 @@ impl<W: World> Host<W> {
     }
 
     /// What a connection says, unless it is not its player's any more.
-    pub(super) fn hear(&mut self, link: LinkId, input: Result<PlayInput, Failure>, now: Instant) {
-        if !self.is_current(link) {
+    pub(crate) fn hear(&mut self, link: LinkId, input: Result<PlayInput, Failure>, now: Instant) {
+        if !self.is_heard(link) {
             return;
         }
         match input {

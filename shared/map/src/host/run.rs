@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use world::{TICK, World};
 
-use super::{Command, Host};
+use super::{Command, Host, Told, inputs::Heard};
 use crate::{
     courier::{self, News},
     jobs::{Job, Outcome},
@@ -36,9 +36,20 @@ pub(crate) struct Vitals {
     pub(crate) load: f32,
 }
 
+/// What there is to do.
+enum Turn {
+    /// One step of the world, and when it was due.
+    Tick(Clock),
+    Drain,
+    Outcome(Outcome),
+    Commands,
+    /// What clients have said, which is taken in with everything else, too.
+    Inputs,
+}
+
 /// Everything that goes into and out of the host.
 pub(crate) struct Channels {
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) told: Told,
     pub(crate) outcomes: mpsc::Receiver<Outcome>,
     pub(crate) jobs: mpsc::Sender<Job>,
     pub(crate) news: mpsc::Sender<News>,
@@ -59,38 +70,51 @@ pub(crate) async fn run<W: World>(
     // Refusals for want of room come back with the next tick, so that no retry runs hot.
     let mut refused: Vec<Outcome> = Vec::new();
     let mut commands: Vec<Command> = Vec::with_capacity(BATCH);
+    let mut heard: Vec<Heard> = Vec::new();
     let mut until: Option<Clock> = None;
     loop {
-        tokio::select! {
+        let turn = tokio::select! {
             // The tick first: no flood of commands may hold the world up.
             biased;
-            due = ticks.tick() => {
-                let begin = Instant::now();
-                guarded(&mut host, |host| {
+            due = ticks.tick() => Turn::Tick(due),
+            () = draining.cancelled(), if until.is_none() => Turn::Drain,
+            Some(outcome) = channels.outcomes.recv() => Turn::Outcome(outcome),
+            _ = channels.told.commands.recv_many(&mut commands, BATCH) => Turn::Commands,
+            () = channels.told.inputs.urgent() => Turn::Inputs,
+        };
+        // Before whatever else was told of the same connections.
+        channels.told.inputs.take(&mut heard);
+        let now = Instant::now();
+        let mut ticked = None;
+        guarded(&mut host, |host| {
+            for (link, input) in heard.drain(..) {
+                host.hear(link, input, now);
+            }
+            match turn {
+                Turn::Tick(due) => {
                     for outcome in refused.drain(..) {
-                        host.outcome(outcome, begin);
+                        host.outcome(outcome, now);
                     }
-                    host.tick(begin);
-                });
-                channels.publish_vitals(&host, begin.elapsed());
-                // How late it began is in there: that of the next one is what this one leaves.
-                metrics::histogram!("mmo_map_tick_end_seconds").record(due.elapsed().as_secs_f64());
-            }
-            () = draining.cancelled(), if until.is_none() => {
-                guarded(&mut host, |host| host.drain(Instant::now()));
-                until = Some(Clock::now() + drain);
-            }
-            Some(outcome) = channels.outcomes.recv() => {
-                guarded(&mut host, |host| host.outcome(outcome, Instant::now()));
-            }
-            _ = channels.commands.recv_many(&mut commands, BATCH) => {
-                let now = Instant::now();
-                guarded(&mut host, |host| {
+                    host.tick(now);
+                    ticked = Some(due);
+                }
+                Turn::Drain => {
+                    host.drain(now);
+                    until = Some(Clock::now() + drain);
+                }
+                Turn::Outcome(outcome) => host.outcome(outcome, now),
+                Turn::Commands => {
                     for command in commands.drain(..) {
                         host.handle(command, now);
                     }
-                });
+                }
+                Turn::Inputs => {}
             }
+        });
+        if let Some(due) = ticked {
+            channels.publish_vitals(&host, now.elapsed());
+            // How late it began is in there: that of the next one is what this one leaves.
+            metrics::histogram!("mmo_map_tick_end_seconds").record(due.elapsed().as_secs_f64());
         }
         channels.dispatch(&mut host, &mut refused);
         if until.is_some_and(|until| host.is_empty() || Clock::now() >= until) {

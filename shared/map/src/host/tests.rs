@@ -97,8 +97,13 @@ impl Client {
 impl<W: World> Rig<W> {
     fn on(own: MapServer, plan: MapPlan) -> Self {
         let (short, long) = (Duration::from_secs(10), Duration::from_secs(30));
-        let times =
-            Times { save_every: short, seat_kept: short, instance_idle: long, link_grace: long };
+        let times = Times {
+            save_every: short,
+            seat_kept: short,
+            instance_idle: long,
+            link_grace: long,
+            idle: Duration::from_secs(300),
+        };
         let now = Instant::now();
         let stage = Stage::open(Arc::new(plan), 1).unwrap();
         let host = Host::new(own, stage, Recorder::none(), times, now);

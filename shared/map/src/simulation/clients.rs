@@ -240,8 +240,8 @@ impl Simulation {
 
     pub(super) fn input(&mut self, client: usize, input: PlayInput) {
         if let State::Playing { map, admitted, .. } = &self.clients[client].state {
-            let (map, command) = (*map, Command::Input(admitted.link, Ok(input)));
-            self.with_host(map, |host, now| host.handle(command, now));
+            let (map, link) = (*map, admitted.link);
+            self.with_host(map, |host, now| host.hear(link, Ok(input), now));
         }
     }
 

@@ -79,6 +79,7 @@ impl Map {
             seat_kept: Duration::from_secs(10),
             instance_idle: Duration::from_secs(30),
             link_grace: Duration::from_secs(5),
+            idle: Duration::from_secs(300),
         };
         let stage = Stage::open(self.plan.clone(), 1).unwrap();
         self.host = Some(Host::new(self.own.clone(), stage, Recorder::none(), times, now));

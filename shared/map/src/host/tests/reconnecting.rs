@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use world::{Context, PLAYER, atlas::PlaceError};
 
-use super::*;
+use super::{super::links::Silence, *};
 
 /// A game that shows whose connection is lost, and takes everybody to the forest when told to.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,7 +86,7 @@ impl<W: World> Rig<W> {
     }
 
     fn hear(&mut self, link: LinkId, input: PlayInput) {
-        self.host.handle(Command::Input(link, Ok(input)), self.now);
+        self.host.hear(link, Ok(input), self.now);
     }
 
     fn ended(&mut self, link: LinkId, ending: Ending) {
@@ -290,7 +290,19 @@ fn a_session_that_was_found_over_takes_nobody_over_and_a_newer_one_of_the_accoun
 fn a_breach_of_the_rules_has_no_grace_and_silence_has() {
     let mut inn = Rig::inn();
     let (mut ada, ticket) = inn.guest();
-    inn.ended(ada.link, Ending::Lost("silent".to_owned(), Some(fail(Code::Silent))));
+    inn.host.silence = Silence::of(Duration::from_secs(30), inn.now);
+    for _ in 0..2 {
+        inn.pass(599);
+        assert!(!inn.host.is_lost(ada.entity));
+        inn.hear(ada.link, PlayInput::Ping { nonce: 1 });
+        assert!(matches!(ada.told()[..], [PlayMessage::Pong { .. }]));
+    }
+    // A server that was held up has not listened meanwhile.
+    inn.now += Duration::from_secs(60);
+    inn.pass(599);
+    assert!(!inn.host.is_lost(ada.entity));
+    inn.pass(40);
+    assert!(inn.host.is_lost(ada.entity));
     assert_eq!(goodbye_code(&ada.told()), Some(Code::Silent));
     let mut ada = inn.resume(&ada, ticket).unwrap();
     ada.read();
