@@ -28,7 +28,13 @@ use self::{
     reach::{Reach, Turns, is_due},
     viewer::Viewer,
 };
-use crate::{Outlets, atlas::MapPlan, grid::Grid, space::Space};
+use crate::{
+    Outlets,
+    atlas::MapPlan,
+    entity::Entity,
+    grid::{Grid, Member},
+    space::Space,
+};
 
 /// Ticks between two looks around, and where it is crowded.
 const LOOK: u32 = 4;
@@ -83,7 +89,7 @@ impl Viewers {
         self.remove(id);
         self.index.insert(id, self.list.len() as u32);
         self.list.push(viewer);
-        sights(space, came)
+        sights(space, &came)
     }
 
     pub(crate) fn remove(&mut self, id: EntityId) {
@@ -198,7 +204,7 @@ impl Viewers {
             outlets.tell(viewer.id, PlayMessage::Vanished { entities: went });
         }
         if !came.is_empty() {
-            outlets.tell(viewer.id, PlayMessage::Appeared { sights: sights(space, came) });
+            outlets.tell(viewer.id, PlayMessage::Appeared { sights: sights(space, &came) });
         }
     }
 
@@ -217,10 +223,10 @@ impl Viewers {
     /// The player itself every tick, whom it sees less often.
     fn write_known<P>(&mut self, viewer: &Viewer, space: &Space<P>, out: &mut Vec<u8>) {
         let is_turn = viewer.is_behind || is_due(viewer.id.0, space.tick, SHOW_CROWDED);
-        let others: &[EntityId] = if is_turn { &viewer.known } else { &[] };
+        let others: &[Member] = if is_turn { &viewer.known } else { &[] };
         let period = if is_turn { SHOW_CROWDED } else { 1 };
         let is_told = |moved| viewer.is_behind || space.tick.wrapping_sub(moved) < period;
-        let slots = others.iter().filter_map(|id| space.slot_of(*id)).chain([viewer.slot]);
+        let slots = others.iter().map(|member| member.slot).chain([viewer.slot]);
         let entities = slots.filter_map(|slot| Some((space.seated(slot)?, slot)));
         let told = entities.filter(|(entity, _)| is_told(entity.moved));
         self.told.clear();
@@ -244,6 +250,6 @@ impl Viewers {
     }
 }
 
-fn sights<P>(space: &Space<P>, ids: Vec<EntityId>) -> Vec<Sight> {
-    ids.into_iter().filter_map(|id| space.entity(id)).map(|entity| entity.sight()).collect()
+fn sights<P>(space: &Space<P>, came: &[Member]) -> Vec<Sight> {
+    came.iter().filter_map(|member| space.seated(member.slot)).map(Entity::sight).collect()
 }

@@ -2,6 +2,8 @@
 
 use protocol::EntityId;
 
+use crate::grid::Member;
+
 /// A player who looks on.
 #[derive(Debug)]
 pub(super) struct Viewer {
@@ -16,42 +18,20 @@ pub(super) struct Viewer {
     pub(super) is_behind: bool,
     /// More are around than it may see: it sees the nearest.
     pub(super) is_crowded: bool,
-    /// Whom it sees, itself left out; sorted.
-    pub(super) known: Vec<EntityId>,
+    /// Whom it sees, itself left out.
+    pub(super) known: Vec<Member>,
     /// The tick in which it looks around next.
     pub(super) looks: u32,
 }
 
 impl Viewer {
     pub(super) fn knows(&self, entity: EntityId) -> bool {
-        self.known.binary_search(&entity).is_ok()
+        self.known.iter().any(|known| known.id == entity)
     }
 
     /// Forgets somebody. False for whom it does not see.
     pub(super) fn forget(&mut self, entity: EntityId) -> bool {
-        let found = self.known.binary_search(&entity);
-        found.is_ok_and(|place| self.known.remove(place) == entity)
-    }
-
-    /// Takes over whom it sees now, sorted. Gives who came into sight and who went out of it.
-    pub(super) fn see(&mut self, now: &[EntityId]) -> (Vec<EntityId>, Vec<EntityId>) {
-        let (mut came, mut went) = (Vec::new(), Vec::new());
-        let (mut old, mut new) = (self.known.iter().peekable(), now.iter().peekable());
-        loop {
-            match (old.peek(), new.peek()) {
-                (None, None) => break,
-                (Some(a), Some(b)) if a == b => {
-                    old.next();
-                    new.next();
-                }
-                (Some(a), b) if b.is_none_or(|b| a < b) => went.extend(old.next()),
-                _ => came.extend(new.next()),
-            }
-        }
-        if !(came.is_empty() && went.is_empty()) {
-            self.known.clear();
-            self.known.extend_from_slice(now);
-        }
-        (came, went)
+        let found = self.known.iter().position(|known| known.id == entity);
+        found.map(|place| self.known.swap_remove(place)).is_some()
     }
 }
