@@ -28,6 +28,9 @@ pub enum Encoding {
     Json,
 }
 
+/// Room for a message at first, in bytes: what most need.
+const USUAL: usize = 128;
+
 impl Encoding {
     /// Writes a message.
     ///
@@ -35,7 +38,11 @@ impl Encoding {
     /// When the value cannot be written, which no message of this crate causes.
     pub fn encode<T: Serialize>(self, message: &T) -> Result<Vec<u8>, EncodingError> {
         match self {
-            Self::Msgpack => rmp_serde::to_vec_named(message).map_err(EncodingError::new),
+            Self::Msgpack => {
+                let mut bytes = Vec::with_capacity(USUAL);
+                rmp_serde::encode::write_named(&mut bytes, message).map_err(EncodingError::new)?;
+                Ok(bytes)
+            }
             Self::Json => serde_json::to_vec(message).map_err(EncodingError::new),
         }
     }

@@ -51,7 +51,8 @@ pub enum Arrival {
 pub enum PlayInput {
     /// Walk there in a straight line. The server moves the character, at its own speed.
     Walk {
-        /// Where to; the nearest point of the map where it lies outside.
+        /// Where to, which is taken to the nearest 32nd of a tile; the nearest point of the map where it
+        /// lies outside.
         to: Position,
         /// The client's own count of its inputs, from 1; [`Snapshot::ack`] tells which were taken.
         #[serde(default)]

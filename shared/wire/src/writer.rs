@@ -5,9 +5,13 @@ use std::{io, time::Duration};
 use bytes::{Buf, BufMut, BytesMut};
 use protocol::frame::{Encoding, FRAME_MAX};
 use serde::Serialize;
+use socket2::SockRef;
 use tokio::{io::AsyncWriteExt, net::tcp::OwnedWriteHalf, time::timeout};
 
 use crate::{WireError, codec::HEADER};
+
+/// Room for what goes out together with a message, in bytes.
+const COMPANY: usize = 256;
 
 /// The writing half of a [`Connection`](crate::Connection).
 ///
@@ -49,7 +53,10 @@ impl Writer {
     /// # Errors
     /// [`WireError::FrameTooLarge`], and nothing was taken in.
     pub fn push(&mut self, payload: &[u8]) -> Result<(), WireError> {
-        self.pending.put_slice(&header(payload)?);
+        let header = header(payload)?;
+        // With some room for the snapshot that often comes with it.
+        self.pending.reserve(HEADER + payload.len() + COMPANY);
+        self.pending.put_slice(&header);
         self.pending.put_slice(payload);
         Ok(())
     }
@@ -89,7 +96,10 @@ impl Writer {
     }
 
     fn try_write(&self, bytes: &[u8]) -> Result<usize, WireError> {
-        match self.half.try_write(bytes) {
+        // Past the runtime's notes on who is ready, which are far from all else that is at hand here:
+        // to look at them costs a server more than a call that is refused now and then. Whoever
+        // waits for room is refused there in the same way, and that is noted.
+        match SockRef::from(self.half.as_ref()).send(bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             taken => taken.map_err(WireError::Io),
         }

@@ -20,7 +20,7 @@ const FRAME_MAX: u32 = 256 * 1024 * 1024;
 /// Longest length of a frame, in bytes.
 const HEAD_MAX: usize = 5;
 /// The form of recordings that this build reads and writes.
-const FORM: u32 = 2;
+const FORM: u32 = 3;
 
 /// What a recording begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

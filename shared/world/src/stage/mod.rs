@@ -19,6 +19,7 @@ pub use outlets::Outlets;
 use crate::{
     CommitId, Context, Effect, Entity, Input, World,
     atlas::{MapPlan, PlaceError},
+    input::on_a_step,
     sight::Viewers,
     space::Space,
 };
@@ -229,7 +230,7 @@ impl<W: World> Stage<W> {
             Input::Leave(player) => drop(self.leave(player)),
             Input::Walk { player, to, seq } => {
                 self.viewers.acknowledge(player, seq);
-                self.with(|_, ctx| ctx.walk(player, to));
+                self.with(|_, ctx| ctx.walk(player, on_a_step(to)));
             }
             Input::Say { player, ref text } => self.with(|_, ctx| {
                 if ctx.entity(player).is_some_and(|entity| !entity.frozen) {
