@@ -2,13 +2,14 @@
 //! id, and what it asked for is not done twice.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
 use protocol::{Failure, RequestId};
+use rustc_hash::FxHashMap;
 use tokio::sync::OnceCell;
 
 /// Answers remembered for each endpoint. At 256 requests a second that is the last 8 seconds,
@@ -25,7 +26,7 @@ pub(crate) struct Answers {
 
 #[derive(Default)]
 struct Kept {
-    slots: HashMap<RequestId, Slot>,
+    slots: FxHashMap<RequestId, Slot>,
     oldest_first: VecDeque<RequestId>,
 }
 

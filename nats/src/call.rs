@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use async_nats::{Message, PublishErrorKind, StatusCode, Subject, service};
 use bytes::Bytes;
-use protocol::{Code, Failure, RequestId, backbone::Command};
+use protocol::{Code, Failure, RequestId};
 use tokio::time::{Instant, timeout};
 
 use crate::{
     Backbone, BackboneError,
+    envelope::{self, Head},
     inbox::Unanswered,
     table::{self, Request},
     unix_ms,
@@ -118,12 +119,11 @@ impl Backbone {
 
 fn envelope<R: Request>(body: R, patience: Duration) -> Result<Bytes, Failure> {
     let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-    let command = Command {
+    let head = Head {
         request_id: Some(RequestId::new()),
         deadline_ms: Some(unix_ms().saturating_add(patience_ms)),
-        body,
     };
-    serde_json::to_vec(&command).map(Bytes::from).map_err(|error| {
+    envelope::write(body, head).map_err(|error| {
         Failure::new(Code::Internal, format!("a request cannot be written: {error}"))
     })
 }

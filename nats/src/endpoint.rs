@@ -13,8 +13,7 @@ use std::{
 use async_nats::service::{self as micro, endpoint::Endpoint};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use protocol::{Code, Failure, RequestId};
-use serde::{Deserialize, de::DeserializeOwned};
+use protocol::{Code, Failure};
 use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
@@ -22,6 +21,7 @@ use tracing::{debug, error, warn};
 use crate::{
     answers::{Answer, Answers},
     backbone::STEP,
+    envelope::{self, Head},
     table::Request,
     unix_ms,
 };
@@ -118,7 +118,7 @@ where
     H: Fn(R) -> F,
     F: Future<Output = Result<R::Reply, Failure>>,
 {
-    let (body, head): (R, Head) = match read(&request.message.payload) {
+    let (body, head): (R, Head) = match envelope::read(&request.message.payload) {
         Ok(read) => read,
         Err(error) => {
             let message = format!("{} cannot be read: {error}", R::SUBJECT);
@@ -137,19 +137,6 @@ where
     let work = async { Box::pin(handle(body)).await };
     let outcome = answers.first(head.request_id, in_deadline::<R>(work, patience)).await;
     respond(&request, outcome).await;
-}
-
-/// What stands beside the body in a [`Command`](protocol::backbone::Command).
-#[derive(Deserialize)]
-struct Head {
-    request_id: Option<RequestId>,
-    deadline_ms: Option<u64>,
-}
-
-/// Reads a command. Twice over the text is a third of the work of a flattened type, which would
-/// take every field out into a map first.
-fn read<R: DeserializeOwned>(command: &[u8]) -> serde_json::Result<(R, Head)> {
-    Ok((serde_json::from_slice(command)?, serde_json::from_slice(command)?))
 }
 
 async fn in_deadline<R: Request>(

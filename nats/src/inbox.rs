@@ -4,13 +4,11 @@
 //! shared one never forgets a request that is not answered. This one does: who waits is in a map,
 //! and [`Expected`] takes itself out, however its call ends.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_nats::{Client, Message, Subject, SubscribeError, Subscriber};
 use futures_util::StreamExt;
+use rustc_hash::FxHashMap;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -94,7 +92,7 @@ struct Waiting(Mutex<Calls>);
 
 #[derive(Default)]
 struct Calls {
-    by_number: HashMap<u64, Call>,
+    by_number: FxHashMap<u64, Call>,
     /// Never used again, so that a late answer finds nobody.
     last: u64,
     is_closed: bool,

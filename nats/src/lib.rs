@@ -7,6 +7,7 @@
 //! - [`call`]: typed requests with a deadline. `inbox`: where their answers come in.
 //! - [`service`]: typed endpoints of a NATS micro service; readiness is a ping to oneself answered.
 //! - `endpoint`: one endpoint at work. `answers`: the first answer to a repeated request.
+//! - `envelope`: a command as bytes, with its head beside the body.
 //! - [`asyncapi`]: the table as a document, committed under `docs/protocol`.
 //!
 //! Only core NATS is used, so any nats-server from 2.9 up serves. `async-nats` stays inside.
@@ -20,6 +21,7 @@ pub mod table;
 mod address;
 mod answers;
 mod endpoint;
+mod envelope;
 mod inbox;
 mod notices;
 mod peers;
