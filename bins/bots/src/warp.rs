@@ -25,6 +25,8 @@ use crate::{
 const BEFORE: f32 = 0.05;
 /// How near to a place one is there.
 const NEAR: f32 = 0.03;
+/// Walks end on such parts of a tile.
+const STEPS: f32 = 32.0;
 /// Between two ticks of a map.
 const TICK: Duration = Duration::from_millis(50);
 /// For a walk to the portal, and for a warp.
@@ -169,8 +171,10 @@ fn far(a: Position, b: Position) -> f32 {
     (a.x - b.x).hypot(a.y - b.y)
 }
 
-/// The place so far from `from`, on the way to `to`.
+/// The place so far from `from`, on the way to `to`, as the map takes a walk there.
 fn towards(from: Position, to: Position, distance: f32) -> Position {
     let share = distance / far(from, to).max(distance);
-    Position { x: from.x + (to.x - from.x) * share, y: from.y + (to.y - from.y) * share }
+    let on_a_step = |tiles: f32| (tiles * STEPS).round() / STEPS;
+    let on_the_way = |from: f32, to: f32| on_a_step(from + (to - from) * share);
+    Position { x: on_the_way(from.x, to.x), y: on_the_way(from.y, to.y) }
 }
