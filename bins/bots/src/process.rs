@@ -27,16 +27,32 @@ impl Process {
     }
 
     /// Memory in RAM, in bytes.
-    pub(crate) fn resident(self) -> anyhow::Result<u64> {
+    pub(crate) fn memory(self) -> anyhow::Result<Memory> {
         let text = self.read("statm")?;
-        let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-        Ok(pages.with_context(|| format!("`{text}` has no size"))? * page_size() as u64)
+        memory(&text, page_size() as u64).with_context(|| format!("`{text}` has no size"))
     }
 
     fn read(self, file: &str) -> anyhow::Result<String> {
         let path = format!("/proc/{}/{file}", self.0);
         fs::read_to_string(&path).with_context(|| format!("cannot read {path}; does it run?"))
     }
+}
+
+/// Memory in RAM, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// All of it.
+    pub(crate) resident: u64,
+    /// What is of no file. The program's code is of one: it comes in where it runs for the first time,
+    /// and no more of it for more clients.
+    pub(crate) own: u64,
+}
+
+/// The fields 2 and 3, `resident` and `shared`, in pages.
+fn memory(statm: &str, page: u64) -> Option<Memory> {
+    let mut fields = statm.split(' ').skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    Some(Memory { resident: resident * page, own: resident.saturating_sub(shared) * page })
 }
 
 /// The fields 14 and 15, `utime` and `stime`. The second field is a name in brackets that may
@@ -59,8 +75,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_a_file_is_not_its_own() {
+        let memory = memory("900 300 200 40 0 100 0", 4096);
+        assert_eq!(memory, Some(Memory { resident: 300 * 4096, own: 100 * 4096 }));
+    }
+
+    #[test]
     fn this_process_has_memory() {
-        assert!(Process::this().resident().unwrap() > 100_000);
+        let Memory { resident, own } = Process::this().memory().unwrap();
+        assert!(own > 100_000 && own < resident, "{own} of {resident}");
         Process::this().cpu().unwrap();
     }
 }

@@ -10,6 +10,7 @@ use protocol::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_util::{
@@ -17,11 +18,11 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 use tracing::{Instrument, debug, info, info_span, warn};
-use wire::{Connection, Limits, Reader, WireError};
+use wire::{Connection, Limits, Reader, WireError, Writer};
 
 use crate::{
     admission::{Admission, Refusal},
-    host::{Admitted, Command, Ending, HostLink, LinkId, draining},
+    host::{Admitted, Command, Ending, HostLink, Inbox, LinkId, draining},
 };
 
 /// Connections that are not admitted yet, at most; more wait in the system's backlog.
@@ -55,12 +56,15 @@ impl Gate {
             let (gate, draining) = (gate.clone(), draining.clone());
             let (tasks, span) = (connections.clone(), info_span!("connection", peer));
             let arrival = async move {
-                if let Some((connection, admitted)) = gate.arrive(stream, draining).await {
-                    // A task of its own: what it takes to come in is a lot of memory, and most of
-                    // the time nobody comes in. Nor is it polled within the span, which is entered
+                if let Some((connection, Admitted { link, messages })) =
+                    gate.arrive(stream, draining).await
+                {
+                    let (reader, writer) = connection.split();
+                    let writing = tasks.spawn(write(messages, writer, link));
+                    // Tasks of their own: what it takes to come in is a lot of memory, and most of
+                    // the time nobody comes in. Nor is one polled within the span, which is entered
                     // for each input then, and of which nothing is said any more.
-                    let writers = tasks.clone();
-                    tasks.spawn(async move { gate.play(connection, admitted, writers).await });
+                    tasks.spawn(async move { gate.play(reader, link, writing).await });
                 }
                 drop(permit);
             };
@@ -102,22 +106,16 @@ impl Gate {
         }
     }
 
-    /// Serves a player: one task reads, another writes what the host cannot at once.
-    async fn play(&self, connection: Connection, admitted: Admitted, tasks: TaskTracker) {
-        let Admitted { link, messages } = admitted;
-        let (mut reader, writer) = connection.split();
-        let writing = async move {
-            if let Err(error) = messages.deliver(writer).await {
-                debug!(entity = %link.entity, %error, "the client cannot be told any more");
-            }
-        };
-        let mut writing = AbortOnDropHandle::new(tasks.spawn(writing));
+    /// Serves a player: this task reads, and `writing` writes what the host cannot at once.
+    async fn play(&self, mut reader: Reader, link: LinkId, writing: JoinHandle<()>) {
+        let mut writing = AbortOnDropHandle::new(writing);
         tokio::select! {
             _ = &mut writing => {}
             // The host has been told; it still has its last words.
             () = self.read(&mut reader, link) => drop(writing.await),
         }
-        reader.drain().await;
+        // Boxed, as all that comes once at the end: it is no part of what each connection takes.
+        Box::pin(reader.drain()).await;
     }
 
     /// Reads inputs until the connection ends or the client breaks the rules, and tells the host.
@@ -132,7 +130,14 @@ impl Gate {
                 Err(error) => break ending(&error),
             }
         };
-        self.host.tell(Command::Ended(link, ending)).await;
+        Box::pin(self.host.tell(Command::Ended(link, ending))).await;
+    }
+}
+
+/// Tells a client what the host cannot at once.
+async fn write(messages: Inbox, writer: Writer, link: LinkId) {
+    if let Err(error) = messages.deliver(writer).await {
+        debug!(entity = %link.entity, %error, "the client cannot be told any more");
     }
 }
 

@@ -19,7 +19,10 @@ use super::{
     field::{Field, Return},
     tally::Tally,
 };
-use crate::{entrance::Entered, process::Process};
+use crate::{
+    entrance::Entered,
+    process::{Memory, Process},
+};
 
 /// Bots on their way in at once; Central hashes a password or two at a time and queues 64.
 const AT_ONCE: usize = 64;
@@ -55,8 +58,8 @@ pub(super) struct Crew {
     /// Bots that were given up, and why the first one was.
     pub(super) failed: usize,
     pub(super) failure: Option<String>,
-    /// The server's memory with the first hundred, in bytes.
-    pub(super) first_resident: Option<u64>,
+    /// The server's memory with the first hundred.
+    pub(super) first_memory: Option<Memory>,
 }
 
 impl Crew {
@@ -77,7 +80,7 @@ impl Crew {
             progress: now,
             failed: 0,
             failure: None,
-            first_resident: None,
+            first_memory: None,
         }
     }
 
@@ -163,8 +166,8 @@ impl Crew {
             }
         }
         self.field.join(number, entered)?;
-        if self.first_resident.is_none() && self.there() >= FIRST {
-            self.first_resident = self.server.map(Process::resident).transpose()?;
+        if self.first_memory.is_none() && self.there() >= FIRST {
+            self.first_memory = self.server.map(Process::memory).transpose()?;
         }
         Ok(())
     }

@@ -217,12 +217,12 @@ impl Server {
         lasted: Duration,
         crew: &Crew,
     ) -> anyhow::Result<Self> {
-        let resident = process.resident()?;
+        let memory = process.memory()?;
         let more = u64::try_from(crew.playing().saturating_sub(FIRST))?;
-        let grown = crew.first_resident.map(|first| resident.saturating_sub(first));
+        let grown = crew.first_memory.map(|first| memory.own.saturating_sub(first.own));
         Ok(Self {
             cpu_percent: percent(process.cpu()?.saturating_sub(cpu_before), lasted),
-            resident,
+            resident: memory.resident,
             bytes_per_player: grown.and_then(|bytes| bytes.checked_div(more)),
         })
     }

@@ -64,7 +64,7 @@ pub(super) struct Server {
     pub(super) cpu_percent: f64,
     /// At the window's end, in bytes.
     pub(super) resident: u64,
-    /// Each player's part of it, beyond the first hundred.
+    /// Each player's part of what is of no file, beyond the first hundred.
     pub(super) bytes_per_player: Option<u64>,
 }
 

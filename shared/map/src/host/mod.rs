@@ -46,6 +46,7 @@ pub(crate) use command::{
     Admitted, Command, Ending, Entry, HostLink, Resumption, Shown, Told, draining,
 };
 pub(crate) use links::LinkId;
+pub(crate) use outbox::Inbox;
 pub(crate) use run::{Channels, Vitals, run};
 
 use self::{

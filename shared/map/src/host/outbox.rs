@@ -228,10 +228,11 @@ impl Inbox {
     pub(crate) async fn deliver(self, mut line: Writer) -> Result<(), WireError> {
         loop {
             let mut load = self.wait(line).await;
-            load.send().await?;
+            // Boxed, as what is rare: most of the time there is nothing to do here.
+            Box::pin(load.send()).await?;
             line = load.line;
             if load.is_last {
-                line.close().await;
+                Box::pin(line.close()).await;
                 return Ok(());
             }
         }
