@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn the_head_may_stand_anywhere_and_what_is_typed_by_hand_has_none() {
-        let typed = br#"{ "deadline_ms": 5, "na\u006de": "Ada", "request_id": null, "later": [1] }"#;
+        let typed =
+            br#"{ "deadline_ms": 5, "na\u006de": "Ada", "request_id": null, "later": [1] }"#;
         let (greet, head) = read::<Greet>(typed).unwrap();
         assert_eq!(greet, Greet { name: "Ada".to_owned(), times: None });
         assert_eq!(head, Head { request_id: None, deadline_ms: Some(5) });

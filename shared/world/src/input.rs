@@ -163,8 +163,11 @@ mod tests {
 
     #[test]
     fn a_walk_takes_seven_bytes_on_a_map_of_500_tiles() {
-        let walk =
-            Input::Walk { player: EntityId(4000), to: Position { x: 500.0, y: 499.9 }, seq: 90_000 };
+        let walk = Input::Walk {
+            player: EntityId(4000),
+            to: Position { x: 500.0, y: 499.9 },
+            seq: 90_000,
+        };
         assert_eq!(postcard::to_allocvec(&walk).unwrap().len(), 7);
     }
 }

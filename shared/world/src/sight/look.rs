@@ -127,9 +127,8 @@ impl Looks {
                 break;
             }
         }
-        let order = |a: &(f32, Member), b: &(f32, Member)| {
-            a.0.total_cmp(&b.0).then(a.1.id.cmp(&b.1.id))
-        };
+        let order =
+            |a: &(f32, Member), b: &(f32, Member)| a.0.total_cmp(&b.0).then(a.1.id.cmp(&b.1.id));
         if self.candidates.len() > self.most && self.most > 0 {
             self.candidates.select_nth_unstable_by(self.most - 1, order);
             self.candidates.truncate(self.most);
