@@ -242,3 +242,25 @@ fn who_looks_different_is_shown_to_those_who_see_it_and_who_is_gone_at_once() {
     tick(&mut stage, &mut clients);
     assert!(clients.all[&ada].sees.is_empty());
 }
+
+/// Whoever comes takes the seat of who left last. A player that knew that one, and has not looked
+/// around since it walked out of sight, must not take one for the other.
+#[test]
+fn who_takes_the_seat_of_somebody_known_is_somebody_else() {
+    for ticks in 0..LOOK {
+        let (mut stage, mut clients) = (field(50), Clients::default());
+        let viewer = join(&mut stage, &mut clients, at(41.0, 30.0));
+        let known = join(&mut stage, &mut clients, at(55.9, 30.0));
+        for _ in 0..LOOK + ticks {
+            tick(&mut stage, &mut clients);
+        }
+        assert!(clients.all[&viewer].sees.contains_key(&known));
+        walk(&mut stage, known, at(60.0, 30.0));
+        tick(&mut stage, &mut clients);
+        stage.leave(known).unwrap();
+        let next = join(&mut stage, &mut clients, at(42.0, 30.0));
+        tick(&mut stage, &mut clients);
+        let sees: Vec<_> = clients.all[&viewer].sees.keys().copied().collect();
+        assert_eq!(sees, [next], "{ticks} ticks later");
+    }
+}
