@@ -156,6 +156,11 @@ impl<P> Space<P> {
         self.slots.get(slot as usize)?.as_ref()
     }
 
+    /// A member of a cell, unless it is gone: its seat may be another's by now.
+    pub(crate) fn member(&self, member: Member) -> Option<&Entity> {
+        self.seated(member.slot).filter(|entity| entity.id == member.id)
+    }
+
     pub(crate) fn entity(&self, id: EntityId) -> Option<&Entity> {
         self.seated(self.slot_of(id)?)
     }

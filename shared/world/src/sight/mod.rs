@@ -226,8 +226,9 @@ impl Viewers {
         let others: &[Member] = if is_turn { &viewer.known } else { &[] };
         let period = if is_turn { SHOW_CROWDED } else { 1 };
         let is_told = |moved| viewer.is_behind || space.tick.wrapping_sub(moved) < period;
-        let slots = others.iter().map(|member| member.slot).chain([viewer.slot]);
-        let entities = slots.filter_map(|slot| Some((space.seated(slot)?, slot)));
+        let own = Member { id: viewer.id, slot: viewer.slot };
+        let members = others.iter().copied().chain([own]);
+        let entities = members.filter_map(|member| Some((space.member(member)?, member.slot)));
         let told = entities.filter(|(entity, _)| is_told(entity.moved));
         self.told.clear();
         self.told.extend(told.map(|(entity, slot)| (entity.cell, slot)));
@@ -251,5 +252,5 @@ impl Viewers {
 }
 
 fn sights<P>(space: &Space<P>, came: &[Member]) -> Vec<Sight> {
-    came.iter().filter_map(|member| space.seated(member.slot)).map(Entity::sight).collect()
+    came.iter().filter_map(|member| space.member(*member)).map(Entity::sight).collect()
 }

@@ -16,6 +16,8 @@ use crate::{
 #[derive(Default)]
 struct Client {
     sees: BTreeMap<EntityId, Position>,
+    /// Whom snapshots have told of, seen or not.
+    told_of: BTreeSet<EntityId>,
     own: Option<Position>,
     snapshots: u32,
     bytes: usize,
@@ -41,6 +43,7 @@ impl Outlets for Clients {
         client.snapshots += 1;
         client.bytes += snapshot.len();
         for step in Snapshot::decode(&snapshot).unwrap().moves {
+            client.told_of.insert(step.entity);
             if step.entity == player {
                 client.own = Some(step.position);
             } else if let Some(seen) = client.sees.get_mut(&step.entity) {
@@ -262,5 +265,31 @@ fn who_takes_the_seat_of_somebody_known_is_somebody_else() {
         tick(&mut stage, &mut clients);
         let sees: Vec<_> = clients.all[&viewer].sees.keys().copied().collect();
         assert_eq!(sees, [next], "{ticks} ticks later");
+    }
+}
+
+/// As above, in a crowd, where snapshots tell of those who are known: not of who has the seat now, and
+/// stands where nobody could see it.
+#[test]
+fn in_a_crowd_nobody_is_told_of_somebody_far_away_who_has_the_seat_of_who_left() {
+    for ticks in 0..LOOK_CROWDED {
+        let (mut stage, mut clients) = (field(2), Clients::default());
+        let viewer = join(&mut stage, &mut clients, at(41.0, 30.0));
+        let known = join(&mut stage, &mut clients, at(55.9, 30.0));
+        for y in [22.0, 38.0] {
+            join(&mut stage, &mut clients, at(55.0, y));
+        }
+        for _ in 0..LOOK_CROWDED + ticks {
+            tick(&mut stage, &mut clients);
+        }
+        assert!(clients.all[&viewer].sees.contains_key(&known));
+        walk(&mut stage, known, at(60.0, 30.0));
+        tick(&mut stage, &mut clients);
+        stage.leave(known).unwrap();
+        let far = join(&mut stage, &mut clients, at(2.0, 2.0));
+        for _ in 0..SHOW_CROWDED {
+            tick(&mut stage, &mut clients);
+        }
+        assert!(!clients.all[&viewer].told_of.contains(&far), "{ticks} ticks later");
     }
 }
