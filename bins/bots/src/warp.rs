@@ -7,7 +7,7 @@ use clap::{Args, value_parser};
 use protocol::{
     ConnectionInfo, Position,
     frame::Encoding,
-    play::{PlayInput, PlayMessage, Portal},
+    play::{PlayInput, PlayMessage, Portal, STEPS},
     snapshot::Snapshot,
 };
 use serde::Serialize;
@@ -25,8 +25,6 @@ use crate::{
 const BEFORE: f32 = 0.05;
 /// How near to a place one is there.
 const NEAR: f32 = 0.03;
-/// Walks end on such parts of a tile.
-const STEPS: f32 = 32.0;
 /// Between two ticks of a map.
 const TICK: Duration = Duration::from_millis(50);
 /// For a walk to the portal, and for a warp.

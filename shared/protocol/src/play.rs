@@ -45,6 +45,10 @@ pub enum Arrival {
     },
 }
 
+/// Steps in a tile's side, on which walks end. Snapshots are as fine where a cell has 8 tiles, as where
+/// one sees 16 to 32 tiles far.
+pub const STEPS: f32 = 32.0;
+
 /// What a player may say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]

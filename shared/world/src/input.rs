@@ -1,6 +1,6 @@
 //! All that can happen to a world. What it does is a function of these, in their order.
 
-use protocol::{EntityId, Failure, MapName, Position};
+use protocol::{EntityId, Failure, MapName, Position, play::STEPS};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -73,14 +73,12 @@ pub enum Input {
     },
 }
 
-/// Steps in a tile's side. Snapshots are as fine where a cell has 8 tiles, as where one sees 16 to 32
-/// tiles far.
-const STEPS: f32 = 32.0;
 /// More steps than any map has, and as many as can be counted one by one.
 const FAR: u32 = 1 << 24;
 
-/// Where a walk to this point goes: to the nearest 32nd of a tile, at the map's left or upper edge
-/// where it lies beyond; what is no number stays none. Recordings keep most of what players say, and this in half the bytes.
+/// Where a walk to this point goes: to the nearest step, at the map's left or upper edge where it lies
+/// beyond; what is no number stays none. Most of what players say is walks, and a recording keeps
+/// steps in half the bytes.
 pub(crate) fn on_a_step(to: Position) -> Position {
     from_steps(steps(to))
 }

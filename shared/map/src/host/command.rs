@@ -15,11 +15,7 @@ use protocol::{
 use sessions::Note;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    inputs::{self, Ear, Mouth},
-    links::LinkId,
-    outbox::Inbox,
-};
+use super::{inputs, links::LinkId, outbox::Inbox};
 
 /// Where an answer goes.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -92,14 +88,14 @@ const COMMANDS: usize = 4096;
 #[derive(Debug, Clone)]
 pub(crate) struct HostLink {
     commands: mpsc::Sender<Command>,
-    inputs: Mouth,
+    inputs: inputs::Sender,
 }
 
 /// What the host is told.
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) inputs: Ear,
+    pub(crate) inputs: inputs::Receiver,
 }
 
 impl HostLink {
@@ -117,7 +113,7 @@ impl HostLink {
 
     /// Tells what a client says, before whatever is told of the same connection later.
     pub(crate) async fn say(&self, link: LinkId, input: Result<PlayInput, Failure>) {
-        self.inputs.say(link, input).await;
+        self.inputs.send(link, input).await;
     }
 
     /// Asks, and waits for the answer. The caller sets the deadline.

@@ -19,13 +19,13 @@ const ROOM: usize = 65_536;
 pub(crate) type Heard = (LinkId, Result<PlayInput, Failure>);
 
 #[derive(Debug)]
-struct Table {
+struct Shared {
     inputs: Mutex<Vec<Heard>>,
     room: Semaphore,
     urgent: Notify,
 }
 
-impl Table {
+impl Shared {
     fn inputs(&self) -> MutexGuard<'_, Vec<Heard>> {
         // A panic leaves it whole: inputs are put there and taken away in one step.
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,23 +34,23 @@ impl Table {
 
 /// The connections' end.
 #[derive(Debug, Clone)]
-pub(crate) struct Mouth(Arc<Table>);
+pub(crate) struct Sender(Arc<Shared>);
 
 /// The host's end. Once it is dropped, nothing is taken any more.
 #[derive(Debug)]
-pub(crate) struct Ear(Arc<Table>);
+pub(crate) struct Receiver(Arc<Shared>);
 
 /// Both ends.
-pub(crate) fn channel() -> (Mouth, Ear) {
+pub(crate) fn channel() -> (Sender, Receiver) {
     let room = Semaphore::new(ROOM);
-    let table = Table { inputs: Mutex::default(), room, urgent: Notify::new() };
-    let table = Arc::new(table);
-    (Mouth(table.clone()), Ear(table))
+    let shared = Shared { inputs: Mutex::default(), room, urgent: Notify::new() };
+    let shared = Arc::new(shared);
+    (Sender(shared.clone()), Receiver(shared))
 }
 
-impl Mouth {
+impl Sender {
     /// Says something, and waits where there is no room. Once the host has ended it does nothing.
-    pub(crate) async fn say(&self, link: LinkId, input: Result<PlayInput, Failure>) {
+    pub(crate) async fn send(&self, link: LinkId, input: Result<PlayInput, Failure>) {
         let permit = match self.0.room.try_acquire() {
             Ok(permit) => Ok(permit),
             // Apart, since it is rare and would be a part of every connection's memory.
@@ -67,7 +67,7 @@ impl Mouth {
     }
 }
 
-impl Ear {
+impl Receiver {
     /// Waits until something was said that cannot wait for the next tick.
     pub(crate) async fn urgent(&self) {
         self.0.urgent.notified().await;
@@ -80,7 +80,7 @@ impl Ear {
     }
 }
 
-impl Drop for Ear {
+impl Drop for Receiver {
     fn drop(&mut self) {
         self.0.room.close();
     }
@@ -104,38 +104,38 @@ mod tests {
 
     #[tokio::test]
     async fn a_walk_wakes_nobody_and_what_cannot_wait_brings_it_along() {
-        let (mouth, mut ear) = channel();
+        let (sender, mut receiver) = channel();
         let (link, mut taken) = (LinkId::first(EntityId(1)), Vec::new());
-        mouth.say(link, walk(1)).await;
-        let woken = timeout(Duration::from_millis(20), ear.urgent()).await;
+        sender.send(link, walk(1)).await;
+        let woken = timeout(Duration::from_millis(20), receiver.urgent()).await;
         assert!(woken.is_err(), "a walk waits for the tick");
-        mouth.say(link, Ok(PlayInput::Leave)).await;
-        timeout(SOON, ear.urgent()).await.unwrap();
-        ear.take(&mut taken);
+        sender.send(link, Ok(PlayInput::Leave)).await;
+        timeout(SOON, receiver.urgent()).await.unwrap();
+        receiver.take(&mut taken);
         assert_eq!(taken, [(link, walk(1)), (link, Ok(PlayInput::Leave))]);
     }
 
     #[tokio::test]
     async fn who_says_too_much_waits_until_the_host_has_listened_and_no_longer_than_it_is_there() {
-        let (mouth, mut ear) = channel();
+        let (sender, mut receiver) = channel();
         let (link, mut taken) = (LinkId::first(EntityId(1)), Vec::new());
         for seq in 0..ROOM as u32 {
-            mouth.say(link, walk(seq)).await;
+            sender.send(link, walk(seq)).await;
         }
         let late = tokio::spawn({
-            let mouth = mouth.clone();
-            async move { mouth.say(link, walk(0)).await }
+            let sender = sender.clone();
+            async move { sender.send(link, walk(0)).await }
         });
         tokio::task::yield_now().await;
         assert!(!late.is_finished(), "there is no room");
-        ear.take(&mut taken);
+        receiver.take(&mut taken);
         assert_eq!(taken.len(), ROOM);
         timeout(SOON, late).await.unwrap().unwrap();
         taken.clear();
-        ear.take(&mut taken);
+        receiver.take(&mut taken);
         assert_eq!(taken.len(), 1);
-        drop(ear);
-        timeout(SOON, mouth.say(link, walk(1))).await.unwrap();
-        assert!(mouth.0.inputs().is_empty());
+        drop(receiver);
+        timeout(SOON, sender.send(link, walk(1))).await.unwrap();
+        assert!(sender.0.inputs().is_empty());
     }
 }

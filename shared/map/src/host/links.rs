@@ -46,6 +46,11 @@ impl Link {
         self.outbox.as_mut()
     }
 
+    /// It says something.
+    pub(super) fn break_silence(&mut self) {
+        self.quiet = 0;
+    }
+
     pub(super) fn into_outbox(self) -> Option<Outbox> {
         self.outbox
     }
@@ -89,15 +94,9 @@ impl<W: World> Host<W> {
     }
 
     /// This connection, if what it says is still the player's word.
-    fn current(&mut self, link: LinkId) -> Option<&mut Link> {
+    pub(super) fn current(&mut self, link: LinkId) -> Option<&mut Link> {
         let current = &mut self.players.get_mut(&link.entity)?.link;
         (current.id == link && current.outbox.is_some()).then_some(current)
-    }
-
-    /// This connection says something. Whether that is still the player's word.
-    pub(super) fn is_heard(&mut self, link: LinkId) -> bool {
-        let current = self.current(link);
-        current.map(|current| current.quiet = 0).is_some()
     }
 
     pub(super) fn is_lost(&self, entity: EntityId) -> bool {

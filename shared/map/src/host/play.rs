@@ -69,9 +69,8 @@ impl<W: World> Host<W> {
 
     /// What a connection says, unless it is not its player's any more.
     pub(crate) fn hear(&mut self, link: LinkId, input: Result<PlayInput, Failure>, now: Instant) {
-        if !self.is_heard(link) {
-            return;
-        }
+        let Some(current) = self.current(link) else { return };
+        current.break_silence();
         match input {
             Ok(input) => self.input(link.entity, input, now),
             Err(failure) => self.tell(link.entity, PlayMessage::Refused { failure }, now),

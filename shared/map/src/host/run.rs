@@ -85,7 +85,6 @@ pub(crate) async fn run<W: World>(
         // Before whatever else was told of the same connections.
         channels.told.inputs.take(&mut heard);
         let now = Instant::now();
-        let mut ticked = None;
         guarded(&mut host, |host| {
             for (link, input) in heard.drain(..) {
                 host.hear(link, input, now);
@@ -96,7 +95,10 @@ pub(crate) async fn run<W: World>(
                         host.outcome(outcome, now);
                     }
                     host.tick(now);
-                    ticked = Some(due);
+                    channels.publish_vitals(host, now.elapsed());
+                    // How late it began is in there: that of the next one is what this one leaves.
+                    let end = due.elapsed().as_secs_f64();
+                    metrics::histogram!("mmo_map_tick_end_seconds").record(end);
                 }
                 Turn::Drain => {
                     host.drain(now);
@@ -111,11 +113,6 @@ pub(crate) async fn run<W: World>(
                 Turn::Inputs => {}
             }
         });
-        if let Some(due) = ticked {
-            channels.publish_vitals(&host, now.elapsed());
-            // How late it began is in there: that of the next one is what this one leaves.
-            metrics::histogram!("mmo_map_tick_end_seconds").record(due.elapsed().as_secs_f64());
-        }
         channels.dispatch(&mut host, &mut refused);
         if until.is_some_and(|until| host.is_empty() || Clock::now() >= until) {
             break;
