@@ -51,7 +51,7 @@ impl Leadership {
     /// A standby that knows nothing yet.
     pub(crate) fn new(me: Life, means: Means, leader: Leader) -> Self {
         Self {
-            candidate: Candidate::new(me.clone()),
+            candidate: Candidate::new(me.clone(), Duration::ZERO),
             me,
             means,
             leader,
@@ -133,7 +133,7 @@ impl Leadership {
             Step::Look { within } => {
                 let lease = answer(within, store.lease()).await;
                 let answered = lease.is_some();
-                let looked = self.candidate.looked(lease, self.now());
+                let looked = self.candidate.looked(lease, asked, self.now());
                 looked.map_err(|IdInUse(life)| LeadershipError::IdInUse(life))?;
                 answered
             }

@@ -26,14 +26,15 @@ const WITHIN: Duration = Duration::from_millis(600);
 /// How long a leader that nobody can reach keeps one who would lead from doing so. One whose place
 /// nobody wants goes on: a new Cluster would know nobody.
 const UNREACHABLE: Duration = Duration::from_secs(2);
-/// Signs of life of another Central with this one's id that prove that there is one: a single one
-/// may be the last of a life that has ended, which was long on its way.
-const PROOFS: u32 = 2;
+/// How long after a life has ended the database may still do what that asked. It gives up on a
+/// statement after 1.5 s ([`store::CALL_DEADLINE`]); the rest is for networks that send again.
+const LATE: Duration = Duration::from_secs(7);
 
 /// One Central's part in it.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     me: Life,
+    begun: Duration,
     role: Role,
     /// Since when nobody can reach this Central, if so.
     cut_off: Option<Duration>,
@@ -50,15 +51,22 @@ enum Role {
 /// What a standby has seen.
 #[derive(Debug, Default)]
 struct Watch {
-    /// The lease, and since when it is known to be so.
-    seen: Option<(Lease, Duration)>,
+    seen: Option<Sight>,
     /// The lease that is to be taken now.
     ripe: Option<Lease>,
     look_at: Duration,
     /// The term whose leader was told that it cannot be reached.
     wanted: Option<u64>,
-    /// Signs of life of another Central with this one's id.
-    proofs: u32,
+}
+
+/// The lease at the last look that was answered.
+#[derive(Debug)]
+struct Sight {
+    lease: Lease,
+    /// When that look began: any other lease has come about later.
+    asked: Duration,
+    /// Since when the lease is known to be so.
+    since: Duration,
 }
 
 /// What a leader believes.
@@ -114,9 +122,10 @@ pub(crate) enum Step {
 pub(crate) struct IdInUse(pub(crate) Life);
 
 impl Candidate {
-    /// A standby that has seen nothing yet.
-    pub(crate) fn new(me: Life) -> Self {
-        Self { me, role: Role::Standby(Watch::default()), cut_off: None, unanswered: false }
+    /// A standby that has seen nothing yet, whose life has begun by `now`.
+    pub(crate) fn new(me: Life, now: Duration) -> Self {
+        let role = Role::Standby(Watch::default());
+        Self { me, begun: now, role, cut_off: None, unanswered: false }
     }
 
     /// The term in which it may believe to lead, and until when.
@@ -163,19 +172,25 @@ impl Candidate {
         self.role = Role::Standby(Watch { look_at, ..Watch::default() });
     }
 
-    /// What a look showed; `None`: the database did not answer.
+    /// What a look showed, begun at `asked`; `None`: the database did not answer.
     ///
     /// # Errors
     /// When another Central has this one's id.
-    pub(crate) fn looked(&mut self, lease: Option<Lease>, now: Duration) -> Result<(), IdInUse> {
+    pub(crate) fn looked(
+        &mut self,
+        lease: Option<Lease>,
+        asked: Duration,
+        now: Duration,
+    ) -> Result<(), IdInUse> {
         let Role::Standby(watch) = &mut self.role else { return Ok(()) };
         watch.look_at = now + LOOK_EVERY;
         // What was seen before is not forgotten: a lease that is the same later was so meanwhile.
         let Some(lease) = lease else { return Ok(()) };
-        let since = match watch.seen.take() {
-            Some((seen, since)) if seen == lease => since,
-            Some((seen, _)) if seen.holder == lease.holder => {
-                watch.count_proof(&lease, &self.me)?;
+        let since = match &watch.seen {
+            Some(seen) if seen.lease == lease => seen.since,
+            // A life of before with this id has ended, and so has by then all that it asked for.
+            Some(seen) if seen.asked >= self.begun + LATE => {
+                namesake(lease.holder.as_ref(), &self.me)?;
                 now
             }
             _ => now,
@@ -187,7 +202,7 @@ impl Candidate {
         } else if self.cut_off.is_none() {
             watch.ripe = Some(lease.clone());
         }
-        watch.seen = Some((lease, since));
+        watch.seen = Some(Sight { lease, asked, since });
         Ok(())
     }
 
@@ -241,7 +256,7 @@ impl Watch {
         if now >= self.look_at {
             return Step::Look { within: WITHIN };
         }
-        let epoch = self.seen.as_ref().map(|(lease, _)| lease.epoch);
+        let epoch = self.seen.as_ref().map(|seen| seen.lease.epoch);
         match epoch.filter(|epoch| would_lead && self.wanted != Some(*epoch)) {
             Some(epoch) => {
                 self.wanted = Some(epoch);
@@ -250,13 +265,13 @@ impl Watch {
             None => Step::Wait(self.look_at),
         }
     }
+}
 
-    /// The holder lives; counts that if it has this Central's id.
-    fn count_proof(&mut self, lease: &Lease, me: &Life) -> Result<(), IdInUse> {
-        let namesake = lease.holder.as_ref().filter(|holder| holder.server == me.server);
-        let Some(holder) = namesake.filter(|holder| *holder != me) else { return Ok(()) };
-        self.proofs += 1;
-        if self.proofs >= PROOFS { Err(IdInUse(holder.clone())) } else { Ok(()) }
+/// Whether the holder, who lives, is another Central with the id of `me`.
+fn namesake(holder: Option<&Life>, me: &Life) -> Result<(), IdInUse> {
+    match holder {
+        Some(holder) if holder.server == me.server && holder != me => Err(IdInUse(holder.clone())),
+        _ => Ok(()),
     }
 }
 

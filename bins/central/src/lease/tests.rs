@@ -70,7 +70,7 @@ struct Central {
 impl Central {
     fn new(server: &str, idle_until: Duration) -> Self {
         let me = life(server);
-        let candidate = Candidate::new(me.clone());
+        let candidate = Candidate::new(me.clone(), idle_until);
         Self { me, candidate, asked: None, idle_until, cut_off_until: Duration::ZERO }
     }
 }
@@ -216,9 +216,9 @@ impl World {
             let candidate = &mut central.candidate;
             match (&asked.step, answer) {
                 (Step::Look { .. }, Some(Answer::Lease(lease))) => {
-                    candidate.looked(Some(lease), now).unwrap();
+                    candidate.looked(Some(lease), asked.at, now).unwrap();
                 }
-                (Step::Look { .. }, _) => candidate.looked(None, now).unwrap(),
+                (Step::Look { .. }, _) => candidate.looked(None, asked.at, now).unwrap(),
                 (Step::Take { .. }, Some(Answer::Taken(taken))) => {
                     self.epochs.extend(taken);
                     candidate.took(Some(taken), asked.at);
@@ -284,6 +284,29 @@ impl World {
     }
 }
 
+/// A minute of it; then nothing goes wrong any more, and somebody leads.
+fn much_goes_wrong(seed: u64, latency: u64, loss: u64, calm: u64) {
+    let mut world = World::new(seed, latency, loss);
+    for _ in 0..6_000 {
+        if world.dice.one_in(calm + 20) {
+            world.hurt();
+        }
+        world.pass(); // asserts
+    }
+    (world.latency, world.loss) = (50, u64::MAX);
+    for central in &mut world.centrals {
+        (central.idle_until, central.cut_off_until) = (world.now, world.now);
+    }
+    world.until_somebody_leads(ms(12_000));
+}
+
+/// Two late renewals of the life before, one after the other, are no other Central with its id.
+#[test]
+fn who_starts_again_is_not_taken_for_another_by_what_its_life_before_had_asked() {
+    much_goes_wrong(3_608_245_268_325_837_248, 23, 9, 316);
+    much_goes_wrong(17_846_650_749_278_660_698, 131, 6, 184);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -291,19 +314,7 @@ proptest! {
     fn whatever_goes_wrong_two_never_believe_that_they_lead(
         seed: u64, latency in 1..900_u64, loss in 2..40_u64, calm in 1..400_u64,
     ) {
-        let mut world = World::new(seed, latency, loss);
-        for _ in 0..6_000 {
-            if world.dice.one_in(calm + 20) {
-                world.hurt();
-            }
-            world.pass(); // asserts
-        }
-        // And once nothing goes wrong any more, somebody leads.
-        (world.latency, world.loss) = (50, u64::MAX);
-        for central in &mut world.centrals {
-            (central.idle_until, central.cut_off_until) = (world.now, world.now);
-        }
-        world.until_somebody_leads(ms(12_000));
+        much_goes_wrong(seed, latency, loss, calm);
     }
 
     #[test]
@@ -357,18 +368,18 @@ fn a_leader_in_peace_leads_for_good() {
 
 #[test]
 fn what_was_given_up_is_taken_at_the_next_look() {
-    let mut candidate = Candidate::new(life("central-2"));
+    let mut candidate = Candidate::new(life("central-2"), ms(0));
     let held = Lease { holder: Some(life("central-1")), epoch: 3, beat: 7 };
-    candidate.looked(Some(held), ms(0)).unwrap();
+    candidate.looked(Some(held), ms(0), ms(0)).unwrap();
     assert_eq!(candidate.next(ms(10)), Step::Wait(LOOK_EVERY));
     let free = Lease { holder: None, epoch: 3, beat: 8 };
-    candidate.looked(Some(free.clone()), LOOK_EVERY).unwrap();
+    candidate.looked(Some(free.clone()), LOOK_EVERY, LOOK_EVERY).unwrap();
     assert_eq!(candidate.next(LOOK_EVERY), Step::Take { seen: free, within: WITHIN });
 }
 
 #[test]
 fn a_leader_that_nobody_can_reach_gives_way_to_who_wants_its_place() {
-    let mut candidate = Candidate::new(life("central-1"));
+    let mut candidate = Candidate::new(life("central-1"), ms(0));
     candidate.took(Some(Some(4)), ms(0));
     candidate.reach(false, ms(0));
     for now in [700, 1_400, 2_100] {
@@ -381,16 +392,16 @@ fn a_leader_that_nobody_can_reach_gives_way_to_who_wants_its_place() {
     assert_eq!(candidate.leads(ms(2_800)), None);
     // It does not come back before it can be reached.
     let free = Lease { holder: None, epoch: 4, beat: 3 };
-    candidate.looked(Some(free.clone()), ms(2_810)).unwrap();
+    candidate.looked(Some(free.clone()), ms(2_810), ms(2_810)).unwrap();
     assert_eq!(candidate.next(ms(2_810)), Step::Wait(ms(2_810) + LOOK_EVERY));
     candidate.reach(true, ms(2_900));
-    candidate.looked(Some(free), ms(3_210)).unwrap();
+    candidate.looked(Some(free), ms(3_210), ms(3_210)).unwrap();
     assert!(matches!(candidate.next(ms(3_210)), Step::Take { .. }));
 }
 
 #[test]
 fn a_leader_that_is_cut_off_for_a_moment_goes_on() {
-    let mut candidate = Candidate::new(life("central-1"));
+    let mut candidate = Candidate::new(life("central-1"), ms(0));
     candidate.took(Some(Some(4)), ms(0));
     candidate.kept(Some(Kept::Wanted), ms(100), ms(100));
     candidate.reach(false, ms(200));
@@ -403,16 +414,16 @@ fn a_leader_that_is_cut_off_for_a_moment_goes_on() {
 
 #[test]
 fn who_stands_by_asks_once_for_the_place_of_a_leader_that_does_not_answer() {
-    let mut candidate = Candidate::new(life("central-2"));
+    let mut candidate = Candidate::new(life("central-2"), ms(0));
     let held = Lease { holder: Some(life("central-1")), epoch: 3, beat: 7 };
-    candidate.looked(Some(held.clone()), ms(0)).unwrap();
+    candidate.looked(Some(held.clone()), ms(0), ms(0)).unwrap();
     assert_eq!(candidate.next(ms(10)), Step::Wait(LOOK_EVERY));
     candidate.answered(false);
     assert_eq!(candidate.next(ms(20)), Step::Want { epoch: 3, within: WITHIN });
     assert_eq!(candidate.next(ms(30)), Step::Wait(LOOK_EVERY));
     // One that cannot be reached itself would be no better.
-    let mut candidate = Candidate::new(life("central-3"));
-    candidate.looked(Some(held), ms(0)).unwrap();
+    let mut candidate = Candidate::new(life("central-3"), ms(0));
+    candidate.looked(Some(held), ms(0), ms(0)).unwrap();
     candidate.answered(false);
     candidate.reach(false, ms(0));
     assert_eq!(candidate.next(ms(20)), Step::Wait(LOOK_EVERY));
@@ -420,7 +431,7 @@ fn who_stands_by_asks_once_for_the_place_of_a_leader_that_does_not_answer() {
 
 #[test]
 fn a_leader_that_is_told_that_it_lost_the_lease_leads_no_more_at_once() {
-    let mut candidate = Candidate::new(life("central-1"));
+    let mut candidate = Candidate::new(life("central-1"), ms(0));
     candidate.took(Some(Some(4)), ms(0));
     candidate.kept(Some(Kept::Lost), ms(700), ms(710));
     assert_eq!(candidate.leads(ms(710)), None);
@@ -430,7 +441,7 @@ fn a_leader_that_is_told_that_it_lost_the_lease_leads_no_more_at_once() {
 #[test]
 fn its_own_lease_is_taken_again_at_once_when_the_database_is_back() {
     let me = life("central-1");
-    let mut candidate = Candidate::new(me.clone());
+    let mut candidate = Candidate::new(me.clone(), ms(0));
     candidate.took(Some(Some(4)), ms(0));
     candidate.kept(None, ms(700), ms(1_300));
     assert_eq!(candidate.next(ms(1_350)), Step::Wait(ms(1_400)));
@@ -440,7 +451,7 @@ fn its_own_lease_is_taken_again_at_once_when_the_database_is_back() {
     assert_eq!(candidate.leads(ms(2_000)), None);
     assert_eq!(candidate.next(ms(2_000)), Step::Look { within: WITHIN });
     let mine = Lease { holder: Some(me), epoch: 4, beat: 1 };
-    candidate.looked(Some(mine.clone()), ms(9_000)).unwrap();
+    candidate.looked(Some(mine.clone()), ms(9_000), ms(9_000)).unwrap();
     assert_eq!(candidate.next(ms(9_000)), Step::Take { seen: mine, within: WITHIN });
 }
 
@@ -448,15 +459,22 @@ fn its_own_lease_is_taken_again_at_once_when_the_database_is_back() {
 fn a_namesake_that_lives_is_noticed_and_one_that_has_ended_is_followed() {
     let (me, other) = (life("central-1"), life("central-1"));
     let held = |beat| Some(Lease { holder: Some(other.clone()), epoch: 1, beat });
-    let mut candidate = Candidate::new(me.clone());
-    candidate.looked(held(5), ms(0)).unwrap();
-    candidate.looked(held(6), ms(400)).unwrap(); // its last word may have been late
-    candidate.looked(held(6), ms(800)).unwrap();
-    assert_eq!(candidate.looked(held(7), ms(1_200)), Err(IdInUse(other.clone())));
+    let begun = ms(60_000);
+    let mut candidate = Candidate::new(me.clone(), begun);
+    let mut look = |beat, at| candidate.looked(held(beat), begun + at, begun + at);
+    // All this an ended one may have asked for, the last since it came about after a look in time.
+    for (beat, at) in [(5, ms(0)), (6, ms(400)), (7, LATE - STEP), (8, LATE), (8, LATE + STEP)] {
+        look(beat, at).unwrap();
+    }
+    assert_eq!(look(9, LATE + LOOK_EVERY), Err(IdInUse(other.clone())));
 
-    let mut candidate = Candidate::new(me);
-    candidate.looked(held(5), ms(0)).unwrap();
-    candidate.looked(held(6), ms(400)).unwrap();
-    candidate.looked(held(6), ms(3_000)).unwrap();
-    assert!(matches!(candidate.next(ms(3_000)), Step::Take { .. }));
+    let mut candidate = Candidate::new(me, begun);
+    candidate.looked(held(5), begun, begun).unwrap();
+    // Of what a look showed that was long on its way, nobody knows when it came about.
+    candidate.looked(held(6), begun + ms(400), begun + LATE + ms(400)).unwrap();
+    let now = begun + LATE + ms(800);
+    candidate.looked(held(7), now, now).unwrap();
+    let ripe = now + UNCHANGED;
+    candidate.looked(held(7), ripe, ripe).unwrap();
+    assert!(matches!(candidate.next(ripe), Step::Take { .. }));
 }
