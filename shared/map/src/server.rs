@@ -200,6 +200,7 @@ impl Server {
             instance_idle: Duration::from_secs(self.settings.instance_idle_s),
             link_grace: Duration::from_secs(self.settings.link_grace_s),
             idle: Duration::from_secs(self.settings.idle_s),
+            slowest: self.settings.slowest_pace,
         };
         Host::new(self.own.clone(), stage, recorder, times, Instant::now())
     }

@@ -4,6 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, str::FromStr, time::D
 
 use instance::Basics;
 use protocol::{Channel, MapName, ServerId, SpawnerId};
+use world::Pace;
 
 /// A Map Server's settings.
 #[derive(Debug, Clone, clap::Args)]
@@ -145,6 +146,12 @@ pub struct Settings {
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     pub idle_s: u64,
+
+    /// How seldom players may be shown what happens while there is too much to do: `full` is each
+    /// tick all the same, `eased` each second one, but what they did themselves at once, `sparse`
+    /// each fourth
+    #[arg(long, env = "MMO_SLOWEST_PACE", value_name = "PACE", default_value = "sparse")]
+    pub slowest_pace: Pace,
 }
 
 impl Settings {

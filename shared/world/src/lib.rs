@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`World`], [`Context`]: what a game writes, and what it can see and do. [`Quiet`]: the
 //!   smallest game.
-//! - [`Stage`], [`Input`], [`Effect`], [`Outlets`]: a game at work.
+//! - [`Stage`], [`Input`], [`Effect`], [`Outlets`], [`Pace`]: a game at work.
 //! - [`Scenario`]: a game under test.
 //! - [`recording`]: inputs written down, to be run again.
 //! - [`atlas`]: what a map is, read from Tiled files.
@@ -35,6 +35,7 @@ pub use entity::{Entity, PLAYER, SPEED};
 pub use input::Input;
 pub use quiet::{Nothing, Quiet};
 pub use scenario::Scenario;
+pub use sight::{InvalidPace, Pace};
 pub use stage::{ConfigError, Outlets, Stage, StateError};
 pub use world::World;
 

@@ -11,6 +11,7 @@
 //! - `links`: connections that are lost, and taken up again.
 //! - `play`: what players do, what the game asks for, and who is told.
 //! - `warps`: hand-offs. `parties`: players that go together, and maps of their own. `saves`: what is to be written, and what came of it.
+//! - `pace`: how often players are shown what happens.
 //! - `outbox`: what waits for a client. `abandon`, `ended`: small memories.
 
 mod abandon;
@@ -22,6 +23,7 @@ mod ended;
 mod inputs;
 mod links;
 mod outbox;
+mod pace;
 mod parties;
 mod play;
 mod run;
@@ -55,13 +57,14 @@ use self::{
     ended::EndedSessions,
     links::{Link, Lost, Silence},
     outbox::{Outbox, Spread},
+    pace::Pacer,
     parties::{Gathering, Party},
     saves::Commit,
     warps::Warp,
 };
 use rustc_hash::FxHashMap;
 use sessions::Note;
-use world::{CommitId, Effect, Input, Stage, World};
+use world::{CommitId, Effect, Input, Pace, Stage, World};
 
 use crate::{
     courier::News,
@@ -109,6 +112,7 @@ pub(crate) struct Host<W: World> {
     instance_idle: Duration,
     link_grace: Duration,
     silence: Silence,
+    pacer: Pacer,
     /// What the last call wants done; whoever called takes it.
     pub(crate) jobs: Vec<Job>,
     pub(crate) news: Vec<News>,
@@ -148,7 +152,7 @@ struct Departing {
     waiting: Vec<Reply<Done>>,
 }
 
-/// Times that can be set.
+/// Times that can be set, and how slow the pace may get.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) save_every: Duration,
@@ -160,6 +164,7 @@ pub(crate) struct Times {
     pub(crate) link_grace: Duration,
     /// How long a client may say nothing.
     pub(crate) idle: Duration,
+    pub(crate) slowest: Pace,
 }
 
 impl<W: World> Host<W> {
@@ -195,6 +200,7 @@ impl<W: World> Host<W> {
             instance_idle: times.instance_idle,
             link_grace: times.link_grace,
             silence: Silence::of(times.idle, now),
+            pacer: Pacer::new(times.slowest),
             jobs: Vec::new(),
             news: Vec::new(),
             own,

@@ -97,8 +97,7 @@ pub(crate) async fn run<W: World>(
                     host.tick(now);
                     channels.publish_vitals(host, now.elapsed());
                     // How late it began is in there: that of the next one is what this one leaves.
-                    let end = due.elapsed().as_secs_f64();
-                    metrics::histogram!("mmo_map_tick_end_seconds").record(end);
+                    host.ticked(due.elapsed());
                 }
                 Turn::Drain => {
                     host.drain(now);

@@ -103,6 +103,7 @@ impl<W: World> Rig<W> {
             instance_idle: long,
             link_grace: long,
             idle: Duration::from_secs(300),
+            slowest: Pace::Sparse,
         };
         let now = Instant::now();
         let stage = Stage::open(Arc::new(plan), 1).unwrap();
@@ -300,6 +301,29 @@ fn players_see_each_other_come_walk_speak_and_leave() {
     world.host.input(bob.entity, PlayInput::Leave, world.now);
     world.ticks(1);
     assert_eq!(ada.read(), [PlayMessage::Vanished { entities: vec![bob.entity] }]);
+}
+
+#[test]
+fn where_ticks_take_long_who_looks_on_is_shown_less_often() {
+    let mut world = Rig::new();
+    let (mut ada, bob) = (world.player(), world.player());
+    let mut shown_in_20_ticks = |world: &mut Rig<Quiet>| {
+        world.ticks(4);
+        ada.read();
+        let mut shown = 0;
+        for n in 0..20 {
+            let to = Position { x: 22.0, y: if n % 2 == 0 { 14.0 } else { 15.0 } };
+            world.host.input(bob.entity, PlayInput::Walk { to, seq: n }, world.now);
+            world.ticks(1);
+            shown += ada.read().len();
+        }
+        shown
+    };
+    assert_eq!(shown_in_20_ticks(&mut world), 20);
+    (0..30).for_each(|_| world.host.ticked(world::TICK));
+    assert_eq!(shown_in_20_ticks(&mut world), 10);
+    (0..150).for_each(|_| world.host.ticked(Duration::ZERO));
+    assert_eq!(shown_in_20_ticks(&mut world), 20);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use protocol::{
     },
 };
 use tokio::sync::oneshot::{self, error::TryRecvError};
-use world::{Stage, atlas::MapPlan};
+use world::{Pace, Stage, atlas::MapPlan};
 
 use super::{
     Planted, Simulation,
@@ -80,6 +80,7 @@ impl Map {
             instance_idle: Duration::from_secs(30),
             link_grace: Duration::from_secs(5),
             idle: Duration::from_secs(300),
+            slowest: Pace::Sparse,
         };
         let stage = Stage::open(self.plan.clone(), 1).unwrap();
         self.host = Some(Host::new(self.own.clone(), stage, Recorder::none(), times, now));

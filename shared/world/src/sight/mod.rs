@@ -10,6 +10,7 @@
 
 mod chunks;
 mod look;
+mod pace;
 mod reach;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use crate::{
     grid::{Grid, Member},
     space::Space,
 };
+pub use pace::{InvalidPace, Pace};
 
 /// Ticks between two looks around, and where it is crowded.
 const LOOK: u32 = 4;
@@ -47,6 +49,7 @@ const SHOW_CROWDED: u32 = 4;
 pub(crate) struct Viewers {
     reach: Vec<Reach>,
     turns: Turns,
+    pace: Pace,
     list: Vec<Viewer>,
     index: FxHashMap<EntityId, u32>,
     chunks: Chunks,
@@ -61,6 +64,7 @@ impl Viewers {
         Self {
             turns: Turns::of(&reach, grid),
             reach,
+            pace: Pace::default(),
             list: Vec::new(),
             index: FxHashMap::default(),
             chunks: Chunks::of(grid.len()),
@@ -79,6 +83,7 @@ impl Viewers {
             cell: entity.cell,
             ack: 0,
             told_ack: 0,
+            shown: space.tick,
             is_behind: false,
             is_crowded: false,
             known: Vec::new(),
@@ -112,12 +117,25 @@ impl Viewers {
         self.list.get_mut(place as usize)
     }
 
-    /// Shows everybody what has happened since the last time.
+    /// How often everybody is shown something from now on.
+    pub(crate) fn set_pace(&mut self, pace: Pace) {
+        let (_, before) = std::mem::replace(&mut self.pace, pace).gaps();
+        let (_, now) = pace.gaps();
+        // Of those who had their turn in one tick, some now count as if it had been earlier: so they
+        // have the next in different ones, and are told a little twice.
+        for viewer in &mut self.list {
+            let earlier = (viewer.id.0 % now).saturating_sub(viewer.id.0 % before);
+            viewer.shown = viewer.shown.wrapping_sub(earlier);
+        }
+    }
+
+    /// Shows everybody whose turn it is what has happened since the last time.
     pub(crate) fn show<P>(&mut self, space: &mut Space<P>, outlets: &mut impl Outlets) {
         self.tell_changes(space, outlets);
         self.chunks.begin_round();
         let mut list = std::mem::take(&mut self.list);
-        for viewer in &mut list {
+        let gaps = self.pace.gaps();
+        for viewer in list.iter_mut().filter(|viewer| viewer.is_turn(space.tick, gaps)) {
             self.show_one(viewer, space, outlets);
         }
         self.list = list;
@@ -177,6 +195,7 @@ impl Viewers {
             is_told
         });
         viewer.is_behind = !has_room;
+        viewer.shown = space.tick;
         if is_told {
             viewer.told_ack = viewer.ack;
         }
@@ -211,21 +230,27 @@ impl Viewers {
     /// The parts of the cells in sight that are due, or of all of them after a gap.
     fn write_cells<P>(&mut self, viewer: &Viewer, space: &Space<P>, out: &mut Vec<u8>) {
         let middle = space.grid.place_of(viewer.cell);
-        let due = self.turns.due(viewer.cell, space.tick);
-        let cells = if viewer.is_behind { &self.reach[..] } else { due };
-        for reach in cells {
-            let Some(cell) = space.grid.beside(middle, reach.offset) else { continue };
-            let part = if viewer.is_behind { Part::All } else { Part::Moved(reach.level()) };
-            out.extend_from_slice(self.chunks.part(space, cell, part));
+        let mut put = |offset, part| {
+            if let Some(cell) = space.grid.beside(middle, offset) {
+                out.extend_from_slice(self.chunks.part(space, cell, part));
+            }
+        };
+        if viewer.is_behind {
+            self.reach.iter().for_each(|reach| put(reach.offset, Part::All));
+        } else {
+            let due = self.turns.due(viewer.cell, space.tick, viewer.gap(space.tick));
+            due.iter().for_each(|due| put(due.offset, Part::Moved(due.window)));
         }
     }
 
-    /// The player itself every tick, whom it sees less often.
+    /// The player itself every time, whom it sees less often.
     fn write_known<P>(&mut self, viewer: &Viewer, space: &Space<P>, out: &mut Vec<u8>) {
-        let is_turn = viewer.is_behind || is_due(viewer.id.0, space.tick, SHOW_CROWDED);
+        let gap = viewer.gap(space.tick);
+        let is_due = |late| is_due(viewer.id.0, space.tick.wrapping_sub(late), SHOW_CROWDED);
+        let is_turn = viewer.is_behind || (0..gap).any(is_due);
         let others: &[Member] = if is_turn { &viewer.known } else { &[] };
-        let period = if is_turn { SHOW_CROWDED } else { 1 };
-        let is_told = |moved| viewer.is_behind || space.tick.wrapping_sub(moved) < period;
+        let window = if is_turn { SHOW_CROWDED + gap - 1 } else { gap };
+        let is_told = |moved| viewer.is_behind || space.tick.wrapping_sub(moved) < window;
         let own = Member { id: viewer.id, slot: viewer.slot };
         let members = others.iter().copied().chain([own]);
         let entities = members.filter_map(|member| Some((space.member(member)?, member.slot)));

@@ -2,12 +2,15 @@
 
 use protocol::snapshot;
 
+use super::pace::MOST_GAP;
 use crate::grid::Grid;
 
 /// The longest of [`PERIODS`], of which all others are divisors.
 const LONGEST: u32 = 4;
 /// How often a cell is shown: every so many ticks. What is near is shown more often.
-pub(super) const PERIODS: [u32; 3] = [1, 2, LONGEST];
+const PERIODS: [u32; 3] = [1, 2, LONGEST];
+/// The most ticks of which one snapshot tells.
+pub(super) const LONGEST_WINDOW: u32 = LONGEST + MOST_GAP - 1;
 
 /// A cell in sight, as seen from one's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +21,8 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Which of [`PERIODS`].
-    pub(super) fn level(self) -> usize {
-        (self.ring as usize).min(PERIODS.len() - 1)
+    fn period(self) -> u32 {
+        PERIODS.get(self.ring as usize).copied().unwrap_or(LONGEST)
     }
 }
 
@@ -44,29 +46,46 @@ pub(super) fn is_due(cell: u32, tick: u32, period: u32) -> bool {
     tick.wrapping_add(cell).is_multiple_of(period)
 }
 
-/// Which cells in sight are due, found out once for all: by the number of one's own cell and the
-/// tick, together modulo the longest period.
+/// A cell that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) offset: (i32, i32),
+    /// Of so many of the last ticks nothing was told that happened there.
+    pub(super) window: u32,
+}
+
+/// Which cells in sight have been due since the last snapshot, found out once for all: by the ticks
+/// since then, and by the number of one's own cell and the tick, together modulo the longest period.
 #[derive(Debug)]
-pub(super) struct Turns([Vec<Reach>; LONGEST as usize]);
+pub(super) struct Turns([[Vec<Due>; LONGEST as usize]; MOST_GAP as usize]);
 
 impl Turns {
     pub(super) fn of(reach: &[Reach], grid: &Grid) -> Self {
-        Self(std::array::from_fn(|phase| {
-            let is_due = |reach: &&Reach| {
-                let (dx, dy) = reach.offset;
-                // Cells are numbered row by row.
-                let ahead = i64::from(dy) * i64::from(grid.columns) + i64::from(dx);
-                let cell = (ahead + phase as i64).rem_euclid(i64::from(LONGEST)) as u32;
-                PERIODS.get(reach.level()).is_some_and(|period| is_due(cell, 0, *period))
-            };
-            reach.iter().filter(is_due).copied().collect()
+        let due = |reach: &Reach, gap: u32, phase: u32| {
+            let (dx, dy) = reach.offset;
+            // Cells are numbered row by row.
+            let ahead = i64::from(dy) * i64::from(grid.columns) + i64::from(dx);
+            let cell = (ahead + i64::from(phase)).rem_euclid(i64::from(LONGEST)) as u32;
+            // Its first turn that was left out would have told of a whole period.
+            let late =
+                (0..gap).rev().find(|late| is_due(cell, late.wrapping_neg(), reach.period()))?;
+            Some(Due { offset: reach.offset, window: reach.period() + late })
+        };
+        Self(std::array::from_fn(|before| {
+            std::array::from_fn(|phase| {
+                let due = |reach| due(reach, before as u32 + 1, phase as u32);
+                reach.iter().filter_map(due).collect()
+            })
         }))
     }
 
-    /// The cells that are due in a tick, as seen from this one.
-    pub(super) fn due(&self, cell: u32, tick: u32) -> &[Reach] {
+    /// The cells that are due in a tick, as seen from this one, `gap` ticks after the last snapshot:
+    /// 1 to [`MOST_GAP`].
+    pub(super) fn due(&self, cell: u32, tick: u32, gap: u32) -> &[Due] {
+        let gap = self.0.get(gap as usize - 1);
         // There is one for each remainder.
-        self.0.get((cell.wrapping_add(tick) % LONGEST) as usize).map_or(&[], Vec::as_slice)
+        let due = gap.and_then(|gap| gap.get((cell.wrapping_add(tick) % LONGEST) as usize));
+        due.map_or(&[], Vec::as_slice)
     }
 }
 
@@ -96,21 +115,37 @@ mod tests {
         }
     }
 
+    /// Whenever snapshots are left out, what happens in any cell is told once it was due.
     #[test]
-    fn the_cells_that_are_due_are_those_whose_turn_it_is() {
+    fn what_a_snapshot_left_out_is_in_the_next() {
         let plan = MapPlan::field("field".parse().unwrap(), 203.0, 200.0);
         let grid = Grid::over(&plan);
         let cells = reach(&grid, plan.view);
         let turns = Turns::of(&cells, &grid);
-        for (tick, own) in [(0, 300), (1, 301), (2, 77), (7, 333), (u32::MAX, 302)] {
+        for (start, own) in [(0, 300), (1, 301), (2, 77), (7, 333), (u32::MAX - 20, 302)] {
             let middle = grid.place_of(own);
-            let due = cells.iter().filter(|reach| {
-                let cell = grid.beside(middle, reach.offset);
-                cell.is_some_and(|cell| is_due(cell, tick, PERIODS[reach.level()]))
-            });
-            let on_the_map = turns.due(own, tick).iter();
-            let on_the_map = on_the_map.filter(|reach| grid.beside(middle, reach.offset).is_some());
-            assert!(due.eq(on_the_map), "cell {own}, tick {tick}");
+            let of_cells = cells.iter().map(|reach| (reach, grid.beside(middle, reach.offset)));
+            for (reach, cell) in of_cells.filter_map(|(reach, cell)| Some((reach, cell?))) {
+                // Up to where it is told already, and where each tick is due.
+                let mut told = start;
+                let mut tick = start;
+                for gap in [1, 1, 1, 1, 2, 2, 1, 3, 4, 1, 4, 4, 2, 1, 1, 3, 2, 2, 2, 1, 1, 1, 1] {
+                    let last = tick;
+                    tick = tick.wrapping_add(gap);
+                    let was_due =
+                        (0..gap).any(|late| is_due(cell, tick.wrapping_sub(late), reach.period()));
+                    let due =
+                        turns.due(own, tick, gap).iter().find(|due| due.offset == reach.offset);
+                    assert_eq!(due.is_some(), was_due, "cell {cell}, tick {tick}, after {gap}");
+                    let Some(due) = due else { continue };
+                    if last.wrapping_sub(start) >= LONGEST {
+                        let untold = tick.wrapping_sub(told);
+                        assert!(due.window >= untold, "of {untold} ticks {} are told", due.window);
+                        assert!(due.window < reach.period() + gap, "some are told twice");
+                    }
+                    told = tick;
+                }
+            }
         }
     }
 }

@@ -108,6 +108,7 @@ enum Act {
     Walk(usize, f32, f32),
     Stick(usize),
     Free(usize),
+    Hurry(Pace),
     Ticks(u8),
 }
 
@@ -119,6 +120,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         4 => (who(), x(), y()).prop_map(|(who, x, y)| Act::Walk(who, x, y)),
         1 => who().prop_map(Act::Stick),
         1 => who().prop_map(Act::Free),
+        1 => prop_oneof![Just(Pace::Full), Just(Pace::Eased), Just(Pace::Sparse)].prop_map(Act::Hurry),
         4 => (1..30_u8).prop_map(Act::Ticks),
     ];
     prop::collection::vec(act, 1..120)
@@ -147,6 +149,7 @@ proptest! {
                 Act::Free(who) => if let Some(player) = nth(who) {
                     clients.stuck.remove(&player);
                 },
+                Act::Hurry(pace) => stage.set_pace(pace),
                 Act::Ticks(ticks) => (0..ticks).for_each(|_| tick(&mut stage, &mut clients)),
             }
         }
@@ -230,6 +233,57 @@ fn a_crowd_on_one_spot_is_shown_the_nearest_and_each_its_own_steps() {
         tick(&mut stage, &mut clients);
     }
     assert_eq!(clients.all[&players[7]].snapshots - before, 20);
+}
+
+/// Snapshots that each of two players is shown in 72 ticks, of whom the first takes a step every
+/// `pause` ticks, and the other none.
+fn shown_to_two(pace: Pace, pause: u32) -> [u32; 2] {
+    let (mut stage, mut clients) = (field(100), Clients::default());
+    let two = [at(41.0, 31.0), at(41.5, 31.0)].map(|at| join(&mut stage, &mut clients, at));
+    // Somebody walks all the time, so that there is something to show.
+    let walker = join(&mut stage, &mut clients, at(42.0, 31.0));
+    stage.set_pace(pace);
+    (0..20).for_each(|_| tick(&mut stage, &mut clients));
+    let shown = |clients: &Clients| two.map(|player| clients.all[&player].snapshots);
+    let before = shown(&clients);
+    for n in 0..72_u32 {
+        walk(&mut stage, walker, at(42.0, if n % 2 == 0 { 31.2 } else { 31.0 }));
+        if n.is_multiple_of(pause) {
+            let to = at(41.0, if n % (2 * pause) == 0 { 31.2 } else { 31.0 });
+            stage.apply(&Input::Walk { player: two[0], to, seq: 1 + n }, &mut Vec::new());
+        }
+        tick(&mut stage, &mut clients);
+        let is_told = stage.viewers.viewer(two[0]).is_some_and(|own| own.ack == own.told_ack);
+        assert!(pace == Pace::Sparse || is_told, "a step is told of at once");
+    }
+    let after = shown(&clients);
+    std::array::from_fn(|who| after[who] - before[who])
+}
+
+#[test]
+fn where_there_is_too_much_to_do_players_are_shown_less_often_but_what_they_did_at_once() {
+    assert_eq!(shown_to_two(Pace::Full, 2), [72, 72]);
+    for (pause, doing) in [(1, 72), (2, 36), (3, 48)] {
+        assert_eq!(shown_to_two(Pace::Eased, pause), [doing, 36], "a step every {pause} ticks");
+    }
+    assert_eq!(shown_to_two(Pace::Sparse, 1), [18, 18]);
+}
+
+#[test]
+fn players_who_are_shown_something_less_often_take_turns() {
+    let (mut stage, mut clients) = (field(100), Clients::default());
+    let corner = |n: u16| at(40.0 + f32::from(n) * 0.02, 30.0);
+    let players: Vec<_> = (0..50).map(|n| join(&mut stage, &mut clients, corner(n))).collect();
+    for (pace, about) in [(Pace::Full, 50), (Pace::Eased, 25), (Pace::Sparse, 12)] {
+        stage.set_pace(pace);
+        for n in 0..12_u8 {
+            let shown: u32 = clients.all.values().map(|client| client.snapshots).sum();
+            walk(&mut stage, players[0], at(40.0, 31.0 - f32::from(n % 2)));
+            tick(&mut stage, &mut clients);
+            let shown = clients.all.values().map(|client| client.snapshots).sum::<u32>() - shown;
+            assert!(shown.abs_diff(about) < 3, "{shown} in tick {n}, {pace:?}");
+        }
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
     CommitId, Context, Effect, Entity, Input, World,
     atlas::{MapPlan, PlaceError},
     input::on_a_step,
-    sight::Viewers,
+    sight::{Pace, Viewers},
     space::Space,
 };
 
@@ -210,7 +210,12 @@ impl<W: World> Stage<W> {
         effects.append(&mut self.space.effects);
     }
 
-    /// Shows everybody what has happened. Call it after each tick.
+    /// How often players are shown something from now on; at first in each tick.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.viewers.set_pace(pace);
+    }
+
+    /// Shows players what has happened, each when it has its turn. Call it after each tick.
     pub fn show(&mut self, outlets: &mut impl Outlets) {
         self.viewers.show(&mut self.space, outlets);
     }
