@@ -59,3 +59,17 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_read_by_its_name_and_another_name_is_told_which_there_are() {
+        for pace in [Pace::Full, Pace::Eased, Pace::Sparse] {
+            assert_eq!(pace.to_string().parse(), Ok(pace));
+        }
+        let error = "slow".parse::<Pace>().unwrap_err();
+        assert_eq!(error.to_string(), "`slow` is no pace: use full, eased or sparse");
+    }
+}
