@@ -23,13 +23,14 @@ struct Step {
 /// The slower the later. The last is put off for longer: it lets players wait for what they did.
 const STEPS: [Step; 3] = [
     Step { pace: Pace::Full, too_much: 0.5, little: 0.0 },
-    Step { pace: Pace::Eased, too_much: 0.8, little: 0.25 },
-    Step { pace: Pace::Sparse, too_much: f32::INFINITY, little: 0.4 },
+    Step { pace: Pace::Eased, too_much: 0.9, little: 0.25 },
+    Step { pace: Pace::Sparse, too_much: f32::INFINITY, little: 0.5 },
 ];
 /// Ticks over which it is averaged.
 const SMOOTH: f32 = 20.0;
-/// Ticks that a pace is kept before a slower one, and before a faster one.
-const BEFORE_SLOWER: u32 = 20;
+/// Ticks that a pace is kept before a slower one, by when the one before counts no more, and before a
+/// faster one.
+const BEFORE_SLOWER: u32 = 60;
 const BEFORE_FASTER: u32 = 100;
 
 /// Decides on the pace.
@@ -101,23 +102,20 @@ mod tests {
     #[test]
     fn it_slows_down_step_by_step_where_ticks_take_long_and_no_further_than_it_may() {
         let mut pacer = Pacer::new(Pace::Sparse);
-        let slower = changes(&mut pacer, 1_000, |_| 0.9);
-        assert!(
-            matches!(slower[..], [(20..=40, Pace::Eased), (40..=80, Pace::Sparse)]),
-            "{slower:?}"
-        );
+        let slower = changes(&mut pacer, 1_000, |_| 1.0);
+        assert!(matches!(slower[..], [(60, Pace::Eased), (120, Pace::Sparse)]), "{slower:?}");
         let faster = changes(&mut pacer, 1_000, |_| 0.1);
         assert!(
             matches!(faster[..], [(10..=30, Pace::Eased), (110..=130, Pace::Full)]),
             "{faster:?}"
         );
-        assert_eq!(changes(&mut Pacer::new(Pace::Full), 1_000, |_| 0.9), []);
+        assert_eq!(changes(&mut Pacer::new(Pace::Full), 1_000, |_| 1.0), []);
     }
 
     #[test]
     fn a_pace_that_helps_is_kept() {
         // Much and too much to do, at the full pace; a slower one takes half at best.
-        for (full, kept) in [(0.51, 1), (0.7, 1), (1.2, 1), (1.7, 2)] {
+        for (full, kept) in [(0.51, 1), (0.7, 1), (1.2, 1), (1.4, 1), (1.6, 2), (1.9, 2)] {
             let share = |pace| match pace {
                 Pace::Full => full,
                 Pace::Eased => full / 1.7,

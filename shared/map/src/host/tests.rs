@@ -320,7 +320,7 @@ fn where_ticks_take_long_who_looks_on_is_shown_less_often() {
         shown
     };
     assert_eq!(shown_in_20_ticks(&mut world), 20);
-    (0..30).for_each(|_| world.host.ticked(world::TICK));
+    (0..70).for_each(|_| world.host.ticked(world::TICK));
     assert_eq!(shown_in_20_ticks(&mut world), 10);
     (0..150).for_each(|_| world.host.ticked(Duration::ZERO));
     assert_eq!(shown_in_20_ticks(&mut world), 20);
